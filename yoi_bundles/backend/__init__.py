@@ -1,0 +1,1 @@
+"""Publishing, visibility, registry and sync."""

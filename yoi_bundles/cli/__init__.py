@@ -1,0 +1,1 @@
+"""The command line: click, printing, exit codes and environment live only here."""

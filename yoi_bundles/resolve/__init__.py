@@ -1,0 +1,1 @@
+"""Pure resolution: tree + selector + request + host policy to spec and decisions."""

@@ -1,0 +1,1 @@
+"""Receiving, trust, host policy loading, secrets and the worker catalog."""

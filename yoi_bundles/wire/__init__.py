@@ -1,0 +1,1 @@
+"""HTTP messages, problem documents, the capped client and what both servers share."""
