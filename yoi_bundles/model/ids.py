@@ -78,7 +78,7 @@ class TextValue:
     ) -> CoreSchema:
         """Strings on the wire, values inside."""
 
-        def validate(value: object) -> Self:
+        def validate(value: object) -> TextValue:
             if isinstance(value, cls):
                 return value
             if not isinstance(value, str):

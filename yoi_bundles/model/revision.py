@@ -1,0 +1,102 @@
+"""Revisions: what the commit binds to a bundle's digest.
+
+Source: docs/format.md, "Commits and trailers".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from yoi_bundles.model.base import Model
+from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
+
+SCHEMA_NUMBER = 1
+"""The bundle schema this version reads and writes (trailer ``Bundle-Schema``)."""
+
+TrailerText: TypeAlias = Annotated[
+    str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+"""One line without control characters."""
+
+RevisionNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**53 - 1)]
+"""Strictly rising per workspace, from 1."""
+
+
+class Provenance(Model):
+    """Where a bundle's files came from; one commit trailer per field that is set."""
+
+    source_kind: Literal["git", "directory", "import"]
+    """Trailer ``Source-Kind``."""
+    source_uri: TrailerText
+    """``Source-Uri``: remote URL without userinfo, or a directory's name; never a path."""
+    source_revision: TrailerText | None = None
+    """``Source-Revision``: the commit of the source, if it is a git checkout."""
+    source_dirty: bool | None = None
+    """``Source-Dirty`` (``true``/``false``): whether the checkout had uncommitted changes."""
+    published_by: TrailerText
+    """``Published-By``: a person or a service, ``Name`` or ``Name <mail>``."""
+    built_with: TrailerText
+    """``Built-With``: name and version of the tool that made the commit."""
+
+
+class Revision(Model):
+    """A published commit: what it is, which bundle it carries, where that came from."""
+
+    workspace: WorkspaceId
+    number: RevisionNumber
+    commit: CommitId
+    digest: Digest
+    parent: CommitId | None
+    created_at: AwareDatetime
+    """UTC, whole seconds."""
+    provenance: Provenance
+    message: str = ""
+    """Free text of the commit before its trailers, subject line first."""
+    is_signed: bool = False
+    """Whether the commit carries a signature; says nothing about trust in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionDraft:
+    """What a publisher supplies for a new revision; the store adds number, parent and ids."""
+
+    created_at: datetime
+    provenance: Provenance
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedCommit:
+    """A new commit of a bundle file: its meaning and its exact bytes (for signatures)."""
+
+    revision: Revision
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """The step a received bundle file wants a workspace to take.
+
+    Args:
+        current: The newest revision accepted here, or None.
+        incoming: New commits, oldest first; the last is the tip. Never empty.
+        descends: Whether the tip has ``current`` among its ancestors (True if there is none).
+    """
+
+    current: Revision | None
+    incoming: tuple[ReceivedCommit, ...]
+    descends: bool
+
+    @property
+    def tip(self) -> Revision:
+        """The revision the workspace would be at."""
+        return self.incoming[-1].revision
+
+
+AdvanceCheck: TypeAlias = Callable[[Advance], None]
+"""Trust rules of step 7: raises if the workspace may not take this step."""

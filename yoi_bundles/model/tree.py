@@ -1,0 +1,49 @@
+"""How the layers read a tree without knowing where it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from yoi_bundles.model.ids import BlobId, Digest, RelativePath
+
+
+class TreeReader(Protocol):
+    """Read access to the files of one bundle; every byte handed out has been verified."""
+
+    @property
+    def digest(self) -> Digest:
+        """Identity of the tree."""
+        ...
+
+    def entries(self) -> Mapping[RelativePath, BlobId]:
+        """All files in path order with their blob ids.
+
+        Raises:
+            StoreCorruptError: Stored bytes are not what their name says.
+        """
+        ...
+
+    def read(self, path: RelativePath) -> bytes:
+        """The bytes of one file, checked against its blob id.
+
+        Raises:
+            MissingObjectError: The tree has no such file.
+            StoreCorruptError: The bytes are not those the blob id names.
+        """
+        ...
+
+
+ContentCheck: TypeAlias = Callable[[TreeReader], None]
+"""Step 9 of receive: raises if the tree's content may not be accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeChange:
+    """One file that differs between two trees."""
+
+    path: RelativePath
+    kind: Literal["added", "removed", "changed"]
+    old: BlobId | None
+    new: BlobId | None
