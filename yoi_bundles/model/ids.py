@@ -61,7 +61,7 @@ class TextValue:
         raise AttributeError(f"{type(self).__name__} is frozen")
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other._text == self._text  # type: ignore[attr-defined]
+        return type(other) is type(self) and other._text == self._text
 
     def __lt__(self, other: Self) -> bool:
         return self._text < other._text

@@ -1,1 +1,1 @@
-"""Bare SHA-256 repositories, bundle files, verified receive, checkouts; the only user of dulwich."""
+"""Bare SHA-256 repositories, bundle files, verified receive; the only user of dulwich."""

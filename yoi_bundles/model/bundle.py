@@ -1,0 +1,104 @@
+"""A whole checked bundle, each declaration with the place it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from pydantic import Field
+
+from yoi_bundles.model.base import Model
+from yoi_bundles.model.declarations import (
+    AllowList,
+    Grant,
+    Manifest,
+    Plugin,
+    Profile,
+    Prompt,
+    Provider,
+    Tool,
+    ToolPolicy,
+    Workflow,
+)
+from yoi_bundles.model.ids import BlobId, Digest, Name, PromptKey, RelativePath
+from yoi_bundles.model.revision import Revision
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+"""Where in a TOML file: table names, keys and array positions."""
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of the tree and where its keys stand in it.
+
+    Args:
+        lines: 1-based line of each key path; may miss some, `line_of` falls back to the parent.
+    """
+
+    file: RelativePath
+    blob: BlobId
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+
+    def line_of(self, path: KeyPath) -> int:
+        """Line of a key, or of the nearest table around it; 1 if nothing is known."""
+        for end in range(len(path), -1, -1):
+            line = self.lines.get(path[:end])
+            if line is not None:
+                return line
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Declared(Generic[T_co]):
+    """A declaration, its place, and its file's table as written (for merging along ``extends``)."""
+
+    value: T_co
+    source: Source
+    table: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The parsed and closed content of one tree."""
+
+    digest: Digest
+    manifest: Declared[Manifest]
+    profiles: Mapping[Name, Declared[Profile]]
+    prompts: Mapping[PromptKey, Declared[Prompt]]
+    workflows: Mapping[Name, Declared[Workflow]]
+    tools: Mapping[Name, Declared[Tool]]
+    tool_policy: Declared[ToolPolicy] | None
+    allow_list: Declared[AllowList] | None
+    plugins: Mapping[Name, Declared[Plugin]]
+    providers: Mapping[Name, Declared[Provider]]
+    grants: Mapping[Name, Declared[Grant]]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedBundle:
+    """A bundle together with the commit that binds revision and provenance to its digest."""
+
+    content: Bundle
+    revision: Revision
+
+
+class Finding(Model):
+    """Something wrong with one file of a tree."""
+
+    file: str
+    """Path in the tree, escaped if it is not a safe one."""
+    line: int | None = Field(default=None, ge=1)
+    code: str
+    """A code of `yoi_bundles.errors`."""
+    message: str
+    hint: str | None = None
+    severity: Literal["error", "warning"] = "error"
+    fingerprint: str | None = None
+    """For text-scan findings: what ``policies/allow.toml`` may list. Never the secret itself."""
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{place}: {self.code}: {self.message}"
