@@ -73,10 +73,10 @@ def _find_character_fault(name: str) -> str | None:
         return "begins with a space or ends with a dot or a space"
     for character in name:
         if character == "/" or character in _WINDOWS_RESERVED_CHARACTERS:
-            return f"holds the reserved character {ascii(character)}"
+            return f"holds the reserved character {character!a}"
         category = unicodedata.category(character)
         if category in _FORBIDDEN_CATEGORIES or (category == "Zs" and character != " "):
-            return f"holds the control or invisible character {ascii(character)}"
+            return f"holds the control or invisible character {character!a}"
     if _IGNORABLE.search(name):
         return "holds an invisible character"
     if not unicodedata.is_normalized("NFC", name):
@@ -103,12 +103,13 @@ def verify_siblings(names: Iterable[str]) -> None:
     """
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(fold_name(name), name)
-        if other is not name:
+        folded = fold_name(name)
+        if folded in seen:
             raise ForbiddenPathError(
-                f"{_shown(other)} and {_shown(name)} are one file where case is ignored",
+                f"{_shown(seen[folded])} and {_shown(name)} are one file where case is ignored",
                 name=_shown(name),
             )
+        seen[folded] = name
 
 
 def parse_tree_path(text: str, limits: Limits = DEFAULT_LIMITS) -> RelativePath:
