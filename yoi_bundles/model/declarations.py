@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, StringConstraints, model_validator
 
 from yoi_bundles.model.base import Model
-from yoi_bundles.model.ids import ContentHash, ModelRef, Name, PromptKey, WorkspaceId
+from yoi_bundles.model.ids import ContentHash, ModelRef, Name, PromptKey, TextValue, WorkspaceId
 from yoi_bundles.model.powers import (
     CapabilityRef,
     MountRef,
@@ -51,13 +51,15 @@ HostPattern: TypeAlias = Annotated[
 ]
 """``host``, ``host:port`` or ``*.domain[:port]``; without a port: 443."""
 
-ScopePattern: TypeAlias = Annotated[
-    str,
-    StringConstraints(
-        max_length=200, pattern=r"^(?!/|~|[A-Za-z]:)(?!.*(?:^|/)\.\.(?:/|$))[^\x00-\x1f\x7f\\]+$"
-    ),
-]
-"""A glob relative to a mount's root: never absolute, never upwards."""
+
+class ScopePattern(TextValue):
+    """A glob relative to a mount's root: never absolute, never upwards."""
+
+    __slots__ = ()
+    pattern = r"(?!/|~|[A-Za-z]:)(?!(?:.*/)?\.\.(?:/|$))[^\x00-\x1f\x7f\\]+"
+    max_length = 200
+    what = "scope pattern (a relative glob without '..')"
+
 
 ProgramName: TypeAlias = Annotated[
     str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
@@ -68,7 +70,7 @@ Surface: TypeAlias = Literal["tool", "service", "ingress", "hook"]
 Action: TypeAlias = Literal["allow", "ask", "deny"]
 
 
-# --- bundle.toml ---------------------------------------------------------------------------------
+# --- bundle.toml ---------------------------------------------------------------------
 
 
 class WorkspaceInfo(Model):
@@ -112,7 +114,7 @@ class Manifest(Model):
     language: LanguageSettings = LanguageSettings()
 
 
-# --- profiles/<name>.toml -------------------------------------------------------------------------
+# --- profiles/<name>.toml ------------------------------------------------------------
 
 
 class Engine(Model):
@@ -211,7 +213,7 @@ class Profile(Model):
     limits: WorkerLimits = WorkerLimits()
 
 
-# --- prompts, workflows ---------------------------------------------------------------------------
+# --- prompts, workflows --------------------------------------------------------------
 
 
 class PromptHeader(Model):
@@ -264,7 +266,7 @@ class WorkflowReference(Model):
 Workflow: TypeAlias = Annotated[WorkflowDefinition | WorkflowReference, Field(discriminator="kind")]
 
 
-# --- tools and tool policy --------------------------------------------------------------------------
+# --- tools and tool policy -----------------------------------------------------------
 
 
 class Tool(Model):
@@ -333,7 +335,7 @@ class AllowList(Model):
     allow: tuple[AllowedFinding, ...] = ()
 
 
-# --- plugins, models --------------------------------------------------------------------------------
+# --- plugins, models -----------------------------------------------------------------
 
 
 class Plugin(Model):
@@ -381,7 +383,7 @@ class Provider(Model):
     ]
 
 
-# --- grants: what the bundle asks of the host -------------------------------------------------------
+# --- grants: what the bundle asks of the host ----------------------------------------
 
 
 class _Grant(Model):
