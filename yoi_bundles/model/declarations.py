@@ -282,8 +282,10 @@ class Tool(Model):
     """JSON Schema 2020-12 of its input."""
     builtin: Name | None = None
     """``builtin``: the Runtime's own tool; the file's name if not set."""
-    command: tuple[ProgramName, *tuple[Line, ...]] | None = None
-    """``mcp-stdio``: program and arguments."""
+    command: ProgramName | None = None
+    """``mcp-stdio``: the program, found on the host's PATH."""
+    arguments: tuple[Line, ...] = ()
+    """``mcp-stdio``: its arguments."""
     environment: dict[
         Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")], SecretRef
     ] = {}
@@ -297,8 +299,8 @@ class Tool(Model):
             raise ValueError('command belongs to kind = "mcp-stdio", which needs it')
         if (self.kind == "plugin") != (self.plugin is not None):
             raise ValueError('plugin belongs to kind = "plugin", which needs it')
-        if self.environment and self.kind != "mcp-stdio":
-            raise ValueError('environment belongs to kind = "mcp-stdio"')
+        if (self.environment or self.arguments) and self.kind != "mcp-stdio":
+            raise ValueError('environment and arguments belong to kind = "mcp-stdio"')
         return self
 
 
