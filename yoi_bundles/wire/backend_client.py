@@ -1,0 +1,209 @@
+"""The Backend's HTTP API from outside; the same verbs as the library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, WorkspaceId
+from yoi_bundles.model.revision import Revision
+from yoi_bundles.wire.http import HttpClient, capped
+from yoi_bundles.wire.messages import (
+    BUNDLE_MEDIA_TYPE,
+    BrowserOverview,
+    ChannelView,
+    DiffReply,
+    PublishReply,
+    PublishRequest,
+    RegisteredRuntime,
+    RegisterRuntime,
+    RevisionList,
+    RuntimeList,
+    RuntimeView,
+    StatusReport,
+    SyncReply,
+    SyncRequest,
+    WorkspaceList,
+    WorkspaceView,
+)
+
+MAIN_CHANNEL = ChannelName("main")
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """Answer to "anything new?": None in ``channel`` means no."""
+
+    channel: ChannelView | None
+    etag: str
+
+
+class BackendClient:
+    """Calls a Backend. Every method raises what the Backend answers, or `TransportError`.
+
+    Args:
+        http: Connection and credential.
+    """
+
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    # --- publisher and operator ---
+
+    def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply:
+        """Make a revision; the same tree again is the same revision, so it is retried.
+
+        Raises:
+            BundleError: Why it was refused.
+        """
+        path = f"/v1/workspaces/{workspace}/revisions"
+        return self._http.retried(lambda: self._http.post(path, request, PublishReply))
+
+    def workspaces(self) -> WorkspaceList:
+        """All workspaces.
+
+        Raises:
+            BundleError: See the class.
+        """
+        return self._http.get("/v1/workspaces", WorkspaceList)
+
+    def workspace(self, workspace: WorkspaceId) -> WorkspaceView:
+        """One workspace.
+
+        Raises:
+            BundleError: See the class.
+        """
+        return self._http.get(f"/v1/workspaces/{workspace}", WorkspaceView)
+
+    def revisions(self, workspace: WorkspaceId, *, limit: int = 50) -> RevisionList:
+        """Newest revisions first.
+
+        Raises:
+            BundleError: See the class.
+        """
+        path = f"/v1/workspaces/{workspace}/revisions"
+        return self._http.get(path, RevisionList, [("limit", str(limit))])
+
+    def revision(self, workspace: WorkspaceId, spelled: str) -> Revision:
+        """One revision by number, commit, digest or ``main``.
+
+        Raises:
+            BundleError: See the class.
+        """
+        return self._http.get(f"/v1/workspaces/{workspace}/revisions/{spelled}", Revision)
+
+    def diff(self, workspace: WorkspaceId, old: str, new: str) -> DiffReply:
+        """What differs between two revisions.
+
+        Raises:
+            BundleError: See the class.
+        """
+        path = f"/v1/workspaces/{workspace}/diff"
+        return self._http.get(path, DiffReply, [("old", old), ("new", new)])
+
+    def register_runtime(self, request: RegisterRuntime) -> RegisteredRuntime:
+        """Make a Runtime known; its token is in the answer only.
+
+        Raises:
+            BundleError: See the class.
+        """
+        return self._http.post("/v1/runtimes", request, RegisteredRuntime)
+
+    def runtimes(self, labels: Sequence[str] = ()) -> RuntimeList:
+        """Registered Runtimes; ``labels`` (``key=value``) must all match.
+
+        Raises:
+            BundleError: See the class.
+        """
+        return self._http.get("/v1/runtimes", RuntimeList, [("label", text) for text in labels])
+
+    def runtime(self, runtime_id: RuntimeId) -> RuntimeView:
+        """One registered Runtime.
+
+        Raises:
+            BundleError: See the class.
+        """
+        return self._http.get(f"/v1/runtimes/{runtime_id}", RuntimeView)
+
+    def sync(self, workspace: WorkspaceId, request: SyncRequest) -> SyncReply:
+        """Bring Runtimes up to date; safe to repeat.
+
+        Raises:
+            BundleError: See the class.
+        """
+        return self._http.post(f"/v1/workspaces/{workspace}/sync", request, SyncReply)
+
+    # --- Runtime ---
+
+    def poll(self, workspace: WorkspaceId, channel: ChannelName, etag: str | None) -> Polled:
+        """Ask where a channel points.
+
+        Args:
+            etag: Of the last answer; the same state answers without a body.
+
+        Raises:
+            BundleError: See the class.
+        """
+        headers = {} if etag is None else {"if-none-match": etag}
+        path = f"/v1/workspaces/{workspace}/channels/{channel}"
+        answer = self._http.retried(lambda: self._http.request("GET", path, headers=headers))
+        if answer.status == 304:
+            return Polled(None, etag or "")
+        return Polled(ChannelView.model_validate_json(answer.body), answer.headers.get("etag", ""))
+
+    def fetch_bundle(
+        self,
+        workspace: WorkspaceId,
+        digest: Digest,
+        haves: Sequence[CommitId],
+        write: Callable[[bytes], object],
+    ) -> int:
+        """Download a bundle file, the smallest for what is held.
+
+        Args:
+            write: Takes the bytes as they come; not retried, as it may have kept some.
+
+        Returns:
+            How many bytes came.
+
+        Raises:
+            BundleMissingError: Not there, or not visible.
+            BundleError: See the class.
+        """
+        query = [("workspace", str(workspace)), *(("have", str(have)) for have in haves)]
+        received = 0
+        with self._http.stream(
+            "GET",
+            f"/v1/config-bundles/{digest}",
+            query=query,
+            headers={"accept": BUNDLE_MEDIA_TYPE},
+        ) as response:
+            for chunk in capped(response.iter_bytes(), self._http.limits.bundle_bytes):
+                received += len(chunk)
+                write(chunk)
+        return received
+
+    def report(self, runtime_id: RuntimeId, report: StatusReport) -> None:
+        """Tell the Backend what is held and what was refused.
+
+        Raises:
+            BundleError: See the class.
+        """
+        content = report.model_dump_json(by_alias=True).encode()
+        self._http.retried(
+            lambda: self._http.request("PUT", f"/v1/runtimes/{runtime_id}/status", content=content)
+        )
+
+    # --- Browser ---
+
+    def overview(self) -> BrowserOverview:
+        """The redacted view.
+
+        Raises:
+            BundleError: See the class.
+        """
+        return self._http.get("/v1/browser/overview", BrowserOverview)

@@ -1,0 +1,97 @@
+"""How both servers open their SQLite file: WAL, one writer at a time, errors of ours only."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+
+from yoi_bundles.errors import StorageFullError, StoreCorruptError, StoreError
+
+BUSY_TIMEOUT_SECONDS = 10
+
+
+class Database:
+    """A SQLite database in one file.
+
+    Args:
+        path: The file; it and its directory are made if missing, readable by the owner only.
+        tables: Made if missing.
+
+    Raises:
+        StoreCorruptError: The file is not a database.
+        StoreError: It cannot be opened.
+    """
+
+    def __init__(self, path: Path, tables: MetaData) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._engine = _create_engine(path)
+        self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+        with self.write() as connection:
+            tables.create_all(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that holds the write lock from its start; durable when it ends.
+
+        Raises:
+            StorageFullError: No room left; nothing was changed.
+            StoreError: The database failed; nothing was changed.
+        """
+        with translated(), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view; never blocks a writer.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        with translated(), self._engine.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+def _create_engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: sqlite3.Connection, record: object) -> None:
+        # The driver's own BEGIN comes too late and is never IMMEDIATE, so it is switched off.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+    return engine
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the library's errors into ours."""
+    try:
+        yield
+    except OperationalError as error:
+        text = str(error.orig)
+        if "full" in text:
+            raise StorageFullError("no room left for the database") from error
+        raise StoreError(f"the database failed: {text}") from error
+    except DatabaseError as error:
+        raise StoreCorruptError(f"the database is damaged: {error.orig}") from error
+    except SQLAlchemyError as error:
+        raise StoreError(f"the database failed: {type(error).__name__}") from error

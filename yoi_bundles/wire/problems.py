@@ -1,0 +1,119 @@
+"""The one table between errors and problem documents, both ways.
+
+Source: RFC 9457 (Problem Details for HTTP APIs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from yoi_bundles import errors
+from yoi_bundles.errors import BundleError, Fact, TransportError
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+STATUS: Mapping[str, int] = {
+    "internal_error": 500,
+    "invalid_input": 422,
+    "invalid_profile_selector": 422,
+    "unsupported_declaration": 422,
+    "invalid_manifest": 422,
+    "forbidden_material": 422,
+    "bundle_missing": 404,
+    "workspace_not_visible": 404,
+    "revision_conflict": 409,
+    "channel_gone": 410,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "verification_failed": 422,
+    "digest_mismatch": 422,
+    "forbidden_path": 422,
+    "forbidden_mode": 422,
+    "malformed_bundle": 400,
+    "missing_object": 422,
+    "missing_prerequisite": 409,
+    "too_large": 413,
+    "not_fast_forward": 409,
+    "rollback_refused": 409,
+    "untrusted_signature": 403,
+    "policy_error": 403,
+    "policy_denied": 403,
+    "bundle_required": 403,
+    "stale_bundle": 503,
+    "invalid_host_policy": 500,
+    "store_error": 500,
+    "store_corrupt": 500,
+    "storage_full": 507,
+    "transport_failed": 502,
+}
+"""HTTP status of every error code."""
+
+_TITLES = {code: code.replace("_", " ").capitalize() for code in STATUS}
+_RESERVED = frozenset({"type", "title", "status", "detail", "instance", "code", "hint"})
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document; further members are the error's facts."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: str
+    """``urn:yoi-bundles:error:<code>``: stable, not meant to be fetched."""
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str | None = None
+
+
+def encode_problem(error: BundleError) -> dict[str, Any]:
+    """The problem document of an error.
+
+    What a caller may not see answers exactly like what does not exist: a
+    `WorkspaceNotVisibleError` becomes the same document as a missing bundle.
+    """
+    if isinstance(error, errors.WorkspaceNotVisibleError):
+        error = errors.BundleMissingError("not held here, or not visible to you")
+    document: dict[str, Any] = {
+        "type": f"urn:yoi-bundles:error:{error.code}",
+        "title": _TITLES[error.code],
+        "status": STATUS[error.code],
+        "detail": error.message,
+        "code": error.code,
+    }
+    if error.hint is not None:
+        document["hint"] = error.hint
+    document.update({k: v for k, v in error.facts.items() if k not in _RESERVED})
+    return document
+
+
+def decode_problem(document: object, *, status: int) -> BundleError:
+    """The error a peer meant.
+
+    Args:
+        document: Parsed JSON of the answer's body; anything else than a problem document of ours
+            becomes a `TransportError`.
+        status: HTTP status of the answer.
+    """
+    try:
+        problem = Problem.model_validate(document)
+    except ValidationError:
+        return TransportError(
+            f"the server answered with status {status} and no problem document",
+            retryable=status >= 500,
+            status=status,
+        )
+    facts: dict[str, Fact] = {
+        key: value for key, value in (problem.model_extra or {}).items() if key != "retryable"
+    }
+    for cls in errors.error_classes():
+        if cls.code == problem.code:
+            return cls(problem.detail, hint=problem.hint, **facts)
+    return TransportError(
+        f"the server answered with the unknown error {problem.code[:60]!a}",
+        retryable=status >= 500,
+        status=status,
+    )
