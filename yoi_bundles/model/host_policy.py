@@ -165,6 +165,8 @@ class HostFacts:
     Args:
         present_secrets: Names of ``[[secret]]`` rules whose source exists; no value was read.
         present_mounts: Names of ``[[mount]]`` rules whose path is a directory.
+        absent_rules: Rules (``secret[1]``, ``mount[0]``) whose source is missing, where another
+            rule of the same name has one.
         packages: (package, version) → (hash, size in bytes) of the package files on this host.
         features: What this Runtime supports, for ``requires`` of a manifest.
         origin: Whether the request came over the network.
@@ -172,6 +174,7 @@ class HostFacts:
 
     present_secrets: frozenset[Name] = frozenset()
     present_mounts: frozenset[Name] = frozenset()
+    absent_rules: frozenset[str] = frozenset()
     packages: Mapping[tuple[str, str], tuple[ContentHash, int]] = field(default_factory=dict)
     features: frozenset[Name] = frozenset()
     origin: Literal["embedded", "remote"] = "embedded"

@@ -1,1 +1,17 @@
 """Pure resolution: tree + selector + request + host policy to spec and decisions."""
+
+from yoi_bundles.resolve.decisions import decide_powers
+from yoi_bundles.resolve.profiles import MAX_PARENTS, MergedProfile, merge_profile
+from yoi_bundles.resolve.resolution import resolve
+from yoi_bundles.resolve.selectors import Selector, parse_selector, select_profile
+
+__all__ = [
+    "MAX_PARENTS",
+    "MergedProfile",
+    "Selector",
+    "decide_powers",
+    "merge_profile",
+    "parse_selector",
+    "resolve",
+    "select_profile",
+]
