@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx2
 import stamina
@@ -249,9 +250,7 @@ def translated(method: str, path: str) -> Iterator[None]:
         raise TransportError(f"{method} {path}: {type(error).__name__}") from error
 
 
-def _trusting(ca_file: str) -> Any:
-    import ssl
-
+def _trusting(ca_file: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError:

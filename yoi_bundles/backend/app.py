@@ -1,0 +1,244 @@
+"""The Backend's HTTP routes; what they do stands in the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from yoi_bundles import __version__
+from yoi_bundles.backend.git_http import advertise_refs, upload_pack
+from yoi_bundles.backend.registry import KnownRuntime
+from yoi_bundles.backend.service import Backend
+from yoi_bundles.errors import ForbiddenError
+from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, WorkspaceId
+from yoi_bundles.model.revision import Revision
+from yoi_bundles.wire.asgi import (
+    PROBLEM_RESPONSES,
+    BodyLimit,
+    add_common,
+    require_role,
+    verify_role,
+)
+from yoi_bundles.wire.messages import (
+    BUNDLE_MEDIA_TYPE,
+    BrowserOverview,
+    ChannelView,
+    CredentialView,
+    DiffReply,
+    PublishReply,
+    PublishRequest,
+    RegisteredRuntime,
+    RegisterRuntime,
+    RevisionList,
+    RuntimeList,
+    RuntimeView,
+    StatusReport,
+    SyncReply,
+    SyncRequest,
+    WorkspaceList,
+    WorkspaceView,
+)
+
+OPERATOR = require_role("operator")
+PUBLISHING = require_role("publisher", "operator")
+RUNTIME = require_role("runtime")
+BROWSER = require_role("browser", "operator")
+
+
+def create_app(backend: Backend) -> FastAPI:
+    """The ASGI application of a Backend.
+
+    Args:
+        backend: Open; the caller closes it after the server has stopped.
+    """
+    app = FastAPI(
+        title="yoi_bundles Backend",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        responses=PROBLEM_RESPONSES,
+    )
+    add_common(
+        app,
+        authenticate=backend.credentials.verify,
+        is_ready=lambda: True,
+        default_body_bytes=backend.limits.request_bytes,
+        body_limits=[
+            BodyLimit(backend.limits.publish_bytes, "/v1/workspaces/", "/revisions"),
+            BodyLimit(None, "/git/"),
+        ],
+    )
+    _add_workspaces(app, backend)
+    _add_runtimes(app, backend)
+    _add_delivery(app, backend)
+    _add_git(app, backend)
+    return app
+
+
+def _add_workspaces(app: FastAPI, backend: Backend) -> None:
+    publishing = backend.publishing
+
+    @app.get("/v1/workspaces", tags=["workspaces"], dependencies=[PUBLISHING])
+    def list_workspaces() -> WorkspaceList:
+        """All workspaces with their newest revision."""
+        return publishing.list()
+
+    @app.get("/v1/workspaces/{workspace}", tags=["workspaces"], dependencies=[PUBLISHING])
+    def get_workspace(workspace: WorkspaceId) -> WorkspaceView:
+        """One workspace."""
+        return publishing.workspace(workspace)
+
+    @app.post(
+        "/v1/workspaces/{workspace}/revisions",
+        tags=["workspaces"],
+        dependencies=[PUBLISHING],
+        status_code=201,
+        responses={200: {"description": "The tree is the current one.", "model": PublishReply}},
+    )
+    def publish(
+        workspace: WorkspaceId, request: PublishRequest, response: Response
+    ) -> PublishReply:
+        """Make the files the newest revision; the same tree again is the same revision."""
+        reply = publishing.publish(workspace, request)
+        response.status_code = 201 if reply.is_new else 200
+        return reply
+
+    @app.get("/v1/workspaces/{workspace}/revisions", tags=["workspaces"], dependencies=[PUBLISHING])
+    def list_revisions(
+        workspace: WorkspaceId, limit: Annotated[int, Query(ge=1, le=1000)] = 50
+    ) -> RevisionList:
+        """Newest revisions first."""
+        return publishing.revisions(workspace, limit=limit)
+
+    @app.get(
+        "/v1/workspaces/{workspace}/revisions/{spelled}",
+        tags=["workspaces"],
+        dependencies=[PUBLISHING],
+    )
+    def get_revision(workspace: WorkspaceId, spelled: str) -> Revision:
+        """One revision: `main`, a number, or 7 or more digits of a commit id or digest."""
+        return publishing.revision(workspace, spelled)
+
+    @app.get("/v1/workspaces/{workspace}/diff", tags=["workspaces"], dependencies=[PUBLISHING])
+    def diff(workspace: WorkspaceId, old: str, new: str = "main") -> DiffReply:
+        """What differs between two revisions, as unified diffs."""
+        return publishing.diff(workspace, old, new)
+
+    @app.post("/v1/workspaces/{workspace}/sync", tags=["runtimes"], dependencies=[OPERATOR])
+    def sync(workspace: WorkspaceId, request: SyncRequest) -> SyncReply:
+        """Push the newest revision to the Runtimes that may see it."""
+        return backend.sync(workspace, request)
+
+
+def _add_runtimes(app: FastAPI, backend: Backend) -> None:
+    fleet = backend.fleet
+
+    @app.post("/v1/runtimes", tags=["runtimes"], dependencies=[OPERATOR], status_code=201)
+    def register(request: RegisterRuntime) -> RegisteredRuntime:
+        """Make a Runtime known; the token in the answer is shown this once."""
+        return fleet.register(request)
+
+    @app.get("/v1/runtimes", tags=["runtimes"], dependencies=[OPERATOR])
+    def list_runtimes(label: Annotated[tuple[str, ...], Query()] = ()) -> RuntimeList:
+        """Registered Runtimes; every `label=key=value` must match."""
+        return fleet.list(label)
+
+    @app.get("/v1/runtimes/{runtime_id}", tags=["runtimes"], dependencies=[OPERATOR])
+    def get_runtime(runtime_id: RuntimeId) -> RuntimeView:
+        """One Runtime with the state of every bundle on it."""
+        return fleet.view(runtime_id)
+
+    @app.delete(
+        "/v1/runtimes/{runtime_id}", tags=["runtimes"], dependencies=[OPERATOR], status_code=204
+    )
+    def unregister(runtime_id: RuntimeId) -> None:
+        """Forget a Runtime and its credential."""
+        fleet.unregister(runtime_id)
+
+    @app.put("/v1/runtimes/{runtime_id}/status", tags=["delivery"], status_code=204)
+    def report(
+        runtime_id: RuntimeId, report: StatusReport, caller: Annotated[CredentialView, RUNTIME]
+    ) -> None:
+        """ACK, NACK and states, by the Runtime itself."""
+        if caller.name != str(runtime_id):
+            raise ForbiddenError("a runtime reports only of itself")
+        fleet.report(runtime_id, report)
+
+    @app.get("/v1/browser/overview", tags=["browser"], dependencies=[BROWSER])
+    def overview() -> BrowserOverview:
+        """Everything a Browser may see."""
+        return backend.overview()
+
+
+def _add_delivery(app: FastAPI, backend: Backend) -> None:
+    @app.get(
+        "/v1/config-bundles/{digest}",
+        tags=["delivery"],
+        response_class=FileResponse,
+        responses={200: {"content": {BUNDLE_MEDIA_TYPE: {}}}, 304: {"description": "Unchanged."}},
+    )
+    def get_bundle(
+        digest: Digest,
+        request: Request,
+        have: Annotated[tuple[CommitId, ...], Query(max_length=64)] = (),
+        workspace: WorkspaceId | None = None,
+    ) -> Response:
+        """The smallest bundle file for a holder of the `have` commits."""
+        file = backend.bundle_file(
+            digest, haves=have, workspace=workspace, runtime=_runtime_of(backend, request)
+        )
+        headers = {
+            "etag": file.etag,
+            # Who may see a digest is decided each time, so no shared cache may answer.
+            "cache-control": "private, max-age=31536000, immutable",
+        }
+        if request.headers.get("if-none-match") == file.etag:
+            return Response(status_code=304, headers=headers)
+        return FileResponse(file.path, media_type=BUNDLE_MEDIA_TYPE, headers=headers)
+
+    @app.get(
+        "/v1/workspaces/{workspace}/channels/{channel}",
+        tags=["delivery"],
+        response_model=ChannelView,
+        responses={304: {"description": "Unchanged."}},
+    )
+    def get_channel(workspace: WorkspaceId, channel: ChannelName, request: Request) -> Response:
+        """Where a channel points; with `If-None-Match` the way to ask for news."""
+        view = backend.channel(workspace, channel, _runtime_of(backend, request))
+        headers = {"etag": f'"{view.revision.commit}"', "cache-control": "private, no-cache"}
+        if request.headers.get("if-none-match") == headers["etag"]:
+            return Response(status_code=304, headers=headers)
+        return JSONResponse(view.model_dump(mode="json", by_alias=True), headers=headers)
+
+
+def _runtime_of(backend: Backend, request: Request) -> KnownRuntime | None:
+    """On whose behalf a bundle is asked for: a Runtime, or None for an operator.
+
+    Raises:
+        ForbiddenError: Another role.
+    """
+    caller: CredentialView = request.scope["state"]["caller"]
+    verify_role(caller, "runtime", "operator", "publisher")
+    return backend.fleet.verify_caller(caller) if caller.role == "runtime" else None
+
+
+def _add_git(app: FastAPI, backend: Backend) -> None:
+    async def repository_of(request: Request) -> Path:
+        verify_role(request.scope["state"]["caller"], "publisher", "operator")
+        workspace = WorkspaceId.parse(request.path_params["workspace"])
+        return await run_in_threadpool(backend.repository_path, workspace)
+
+    async def info_refs(request: Request) -> Response:
+        return await advertise_refs(await repository_of(request), request)
+
+    async def pack(request: Request) -> Response:
+        return await upload_pack(await repository_of(request), request)
+
+    app.add_route("/git/{workspace}.git/info/refs", info_refs, include_in_schema=False)
+    app.add_route(
+        "/git/{workspace}.git/git-upload-pack", pack, methods=["POST"], include_in_schema=False
+    )

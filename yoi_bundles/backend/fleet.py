@@ -1,0 +1,197 @@
+"""Registered Runtimes: registration, what operators see of them, what they report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from yoi_bundles.backend.registry import KnownRuntime, Registry
+from yoi_bundles.errors import BundleMissingError, ForbiddenError, InvalidInputError
+from yoi_bundles.model.ids import ChannelName, RuntimeId, WorkspaceId
+from yoi_bundles.model.visibility import VisibilityPolicy
+from yoi_bundles.wire.messages import (
+    BundleOnRuntime,
+    BundleStatus,
+    CredentialView,
+    RegisteredRuntime,
+    RegisterRuntime,
+    RuntimeList,
+    RuntimeView,
+    StatusReport,
+)
+
+
+class Fleet:
+    """The Runtimes of a Backend, under its visibility policy.
+
+    Args:
+        workspaces: Names of all workspaces there are now.
+        clock: Now, with a time zone.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        visibility: VisibilityPolicy,
+        *,
+        workspaces: Callable[[], Sequence[WorkspaceId]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._registry = registry
+        self._visibility = visibility
+        self._workspaces = workspaces
+        self._clock = clock
+
+    def register(
+        self, request: RegisterRuntime, *, push_token_file: Path | None = None
+    ) -> RegisteredRuntime:
+        """Make a Runtime known; the token it signs in with is in the answer only.
+
+        Args:
+            push_token_file: Where the token for the Runtime's own API lies on this machine.
+
+        Raises:
+            RevisionConflictError: The id is taken.
+        """
+        now = self._clock()
+        self._registry.add(
+            request.runtime_id,
+            endpoint=request.endpoint,
+            labels=request.labels,
+            push_token_file=None if push_token_file is None else push_token_file.absolute(),
+            now=now,
+        )
+        try:
+            made = self._registry.credentials.create(str(request.runtime_id), "runtime", now=now)
+        except BaseException:
+            self._registry.remove(request.runtime_id)
+            raise
+        return RegisteredRuntime(runtime_id=request.runtime_id, token=made.token)
+
+    def unregister(self, runtime_id: RuntimeId) -> None:
+        """Forget a Runtime and its credential.
+
+        Raises:
+            BundleMissingError: It is not registered.
+        """
+        self._registry.remove(runtime_id)
+        self._registry.credentials.revoke(str(runtime_id))
+
+    def known(self, runtime_id: RuntimeId) -> KnownRuntime:
+        """A Runtime as the Backend itself uses it.
+
+        Raises:
+            BundleMissingError: It is not registered.
+        """
+        return self._registry.get(runtime_id)
+
+    def all_known(self) -> tuple[KnownRuntime, ...]:
+        """All Runtimes as the Backend itself uses them."""
+        return self._registry.all()
+
+    def is_visible(
+        self, runtime: KnownRuntime, workspace: WorkspaceId, channel: ChannelName | None = None
+    ) -> bool:
+        """Whether a Runtime may have a workspace."""
+        return self._visibility.is_visible(runtime.runtime_id, runtime.labels, workspace, channel)
+
+    def visible_workspaces(self, runtime: KnownRuntime) -> tuple[WorkspaceId, ...]:
+        """Every workspace a Runtime may have."""
+        return tuple(one for one in self._workspaces() if self.is_visible(runtime, one))
+
+    def view(self, runtime_id: RuntimeId) -> RuntimeView:
+        """One Runtime, for operators.
+
+        Raises:
+            BundleMissingError: It is not registered.
+        """
+        return self._view(self._registry.get(runtime_id), self._registry.bundles_on(runtime_id))
+
+    def list(self, labels: Sequence[str] = ()) -> RuntimeList:
+        """All Runtimes whose labels match every ``key=value``, for operators.
+
+        Raises:
+            InvalidInputError: A label without ``=``.
+        """
+        wanted = parse_labels(labels)
+        bundles = self._registry.bundles()
+        return RuntimeList(
+            runtimes=tuple(
+                self._view(one, bundles.get(one.runtime_id, ()))
+                for one in self._registry.all()
+                if all(one.labels.get(key) == value for key, value in wanted.items())  # type: ignore[call-overload]
+            )
+        )
+
+    def _view(self, known: KnownRuntime, bundles: Sequence[BundleOnRuntime]) -> RuntimeView:
+        return RuntimeView(
+            runtime_id=known.runtime_id,
+            endpoint=known.endpoint,
+            labels=known.labels,
+            is_available=known.is_available,
+            last_seen=known.last_seen,
+            last_error=known.last_error,
+            reported=known.reported,
+            workspaces=self.visible_workspaces(known),
+            bundles=tuple(bundles),
+        )
+
+    def verify_caller(self, caller: CredentialView) -> KnownRuntime:
+        """The Runtime behind a credential of the role ``runtime``.
+
+        Raises:
+            ForbiddenError: It is no longer registered.
+        """
+        try:
+            return self._registry.get(RuntimeId.parse(caller.name))
+        except (BundleMissingError, InvalidInputError):
+            raise ForbiddenError("this runtime is not registered") from None
+
+    def report(self, runtime_id: RuntimeId, report: StatusReport) -> None:
+        """Take what a Runtime tells of itself.
+
+        What it says of workspaces it may not see is left out.
+
+        Raises:
+            BundleMissingError: It is not registered.
+            ForbiddenError: It speaks of another Runtime.
+        """
+        known = self._registry.get(runtime_id)
+        if report.info.runtime_id != runtime_id:
+            raise ForbiddenError("a runtime reports only of itself")
+        now = self._clock()
+        self._registry.note_seen(runtime_id, now=now, reported=report.info)
+        for status in report.bundles:
+            if self.is_visible(known, status.workspace):
+                self._note(runtime_id, report, status, now)
+
+    def _note(
+        self, runtime_id: RuntimeId, report: StatusReport, status: BundleStatus, now: datetime
+    ) -> None:
+        self._registry.note_bundle(
+            runtime_id,
+            status.workspace,
+            status.digest,
+            status.state,
+            checked=now,
+            fetched=status.received_at,
+            activated=status.activated_at,
+            error=status.reasons[0] if status.reasons else None,
+            policy_digest=report.info.policy_digest,
+        )
+
+
+def parse_labels(labels: Sequence[str]) -> dict[str, str]:
+    """``key=value`` texts as a table.
+
+    Raises:
+        InvalidInputError: One has no ``=``.
+    """
+    found: dict[str, str] = {}
+    for text in labels:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise InvalidInputError(f"{text[:80]!a} is no label", hint="key=value")
+        found[key] = value
+    return found

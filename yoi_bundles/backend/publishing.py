@@ -1,0 +1,224 @@
+"""Revisions of workspaces: making them, naming them, comparing them."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from yoi_bundles.content import check_files, raise_findings
+from yoi_bundles.errors import BundleMissingError, ChannelGoneError, InvalidManifestError
+from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RelativePath, WorkspaceId
+from yoi_bundles.model.limits import Limits
+from yoi_bundles.model.revision import Revision, RevisionDraft
+from yoi_bundles.model.tree import TreeChange
+from yoi_bundles.store import (
+    UNSET,
+    BundleStore,
+    Repository,
+    WorkspaceRepositories,
+    compute_digest,
+)
+from yoi_bundles.wire.backend_client import MAIN_CHANNEL
+from yoi_bundles.wire.messages import (
+    ChannelView,
+    DiffReply,
+    FileChange,
+    PublishReply,
+    PublishRequest,
+    RevisionList,
+    WorkspaceList,
+    WorkspaceView,
+)
+
+PAGE = 50
+
+
+class Publishing:
+    """The Backend's workspaces.
+
+    Args:
+        repositories: Where they are kept.
+        clock: Now, with a time zone.
+        limits: Bounds of what may be published.
+    """
+
+    def __init__(
+        self,
+        repositories: WorkspaceRepositories,
+        clock: Callable[[], datetime],
+        limits: Limits,
+    ) -> None:
+        self._repositories = repositories
+        self._clock = clock
+        self._limits = limits
+
+    def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply:
+        """Make the files the newest revision of a workspace; durable when it returns.
+
+        The same tree again is the same revision. A workspace is made with its first revision.
+
+        Raises:
+            BundleError: The content is refused (with every finding), another publisher was
+                faster (`RevisionConflictError`), or the store failed. Nothing was changed then.
+        """
+        files = {
+            path: text.encode("utf-8", "surrogatepass") for path, text in request.files.items()
+        }
+        checked = check_files(files, digest=compute_digest(files), limits=self._limits)
+        if checked.bundle is None:
+            raise_findings(checked.findings)
+        info = checked.bundle.manifest
+        if info.value.workspace.id != workspace:
+            line = info.source.line_of(("workspace", "id"))
+            raise InvalidManifestError(
+                f"bundle.toml:{line} is of the workspace {info.value.workspace.id}, "
+                f"not {workspace}",
+                hint="publish it under its own id, or change the id",
+                file="bundle.toml",
+                line=line,
+            )
+        draft = RevisionDraft(self._clock(), request.provenance, request.message)
+        store = self._repositories.create(workspace)
+        expected = UNSET if request.expected is None else request.expected
+        result = store.publish(files, draft, expected=expected)
+        return PublishReply(
+            revision=result.revision, is_new=result.is_new, warnings=checked.findings
+        )
+
+    def list(self) -> WorkspaceList:
+        """All workspaces with their newest revision."""
+        return WorkspaceList(
+            workspaces=tuple(self.workspace(name) for name in self._repositories.list())
+        )
+
+    def workspace(self, workspace: WorkspaceId) -> WorkspaceView:
+        """One workspace.
+
+        Raises:
+            WorkspaceNotVisibleError: There is none of this name.
+        """
+        return WorkspaceView(workspace=workspace, head=self.store(workspace).find_head())
+
+    def store(self, workspace: WorkspaceId) -> Repository:
+        """The repository of a workspace.
+
+        Raises:
+            WorkspaceNotVisibleError: There is none of this name.
+        """
+        return self._repositories.get(workspace)
+
+    def revisions(self, workspace: WorkspaceId, *, limit: int = PAGE) -> RevisionList:
+        """Newest revisions first, at most ``limit``.
+
+        Raises:
+            WorkspaceNotVisibleError: There is no such workspace.
+        """
+        newest = self.store(workspace).revisions()
+        return RevisionList(revisions=tuple(itertools.islice(newest, max(1, limit))))
+
+    def revision(self, workspace: WorkspaceId, spelled: str) -> Revision:
+        """The revision somebody means.
+
+        Args:
+            spelled: ``main``, a number (``7`` or ``r7``), or at least 7 digits of a commit id or
+                bundle digest.
+
+        Raises:
+            BundleMissingError: Nothing here is called that.
+        """
+        return find_revision(self.store(workspace), spelled)
+
+    def diff(self, workspace: WorkspaceId, old: str, new: str) -> DiffReply:
+        """What differs between two revisions.
+
+        Raises:
+            BundleMissingError: See `revision`.
+        """
+        store = self.store(workspace)
+        before = find_revision(store, old).digest
+        after = find_revision(store, new).digest
+        changes = store.changes(before, after)
+        return DiffReply(
+            old=before,
+            new=after,
+            changes=tuple(_file_change(store, before, after, change) for change in changes),
+        )
+
+    def channel(self, workspace: WorkspaceId, channel: ChannelName) -> ChannelView:
+        """Where a channel points.
+
+        Raises:
+            ChannelGoneError: The workspace has no such channel (any more).
+            BundleMissingError: There is no such workspace.
+        """
+        head = self.store(workspace).find_head()
+        if channel != MAIN_CHANNEL or head is None:
+            raise ChannelGoneError(
+                f"{workspace} has no channel {channel}", hint=f"it has: {MAIN_CHANNEL}"
+            )
+        return ChannelView(
+            workspace=workspace, channel=channel, sequence=head.number, revision=head
+        )
+
+
+def find_revision(store: BundleStore, spelled: str) -> Revision:
+    """The revision somebody means; see `Publishing.revision`.
+
+    Raises:
+        BundleMissingError: Nothing here is called that.
+    """
+    found = _find_revision(store, spelled)
+    if found is None:
+        raise BundleMissingError(
+            f"{store.workspace} has no revision {spelled[:80]!a}",
+            hint="main, a number, or 7 or more digits of a commit id or digest; see `log`",
+        )
+    return found
+
+
+def _find_revision(store: BundleStore, spelled: str) -> Revision | None:
+    if spelled in {"main", "head", "HEAD"}:
+        return store.find_head()
+    if re.fullmatch(r"[0-9a-f]{64}", spelled):
+        return store.find_revision(Digest(spelled)) or store.find_commit(CommitId(spelled))
+    if re.fullmatch(r"r?[0-9]{1,6}", spelled):
+        number = int(spelled.removeprefix("r"))
+        return next((one for one in store.revisions() if one.number == number), None)
+    if re.fullmatch(r"[0-9a-f]{7,63}", spelled):
+        return next(
+            (
+                one
+                for one in store.revisions()
+                if str(one.commit).startswith(spelled) or str(one.digest).startswith(spelled)
+            ),
+            None,
+        )
+    return None
+
+
+def _file_change(store: BundleStore, old: Digest, new: Digest, change: TreeChange) -> FileChange:
+    before = _lines(store, old, change.path) if change.old is not None else []
+    after = _lines(store, new, change.path) if change.new is not None else []
+    patch = difflib.unified_diff(
+        before,
+        after,
+        "/dev/null" if change.old is None else f"a/{change.path}",
+        "/dev/null" if change.new is None else f"b/{change.path}",
+    )
+    return FileChange(path=change.path, kind=change.kind, patch="".join(patch))
+
+
+def _lines(store: BundleStore, digest: Digest, path: RelativePath) -> list[str]:
+    text = store.tree(digest).read(path).decode("utf-8", "replace")
+    lines = text.splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n\\ No newline at end of file\n"
+    return lines
+
+
+def texts_of(files: Mapping[RelativePath, bytes]) -> dict[RelativePath, str]:
+    """Files as a publish request carries them; bytes that are no UTF-8 are kept for the check."""
+    return {path: data.decode("utf-8", "surrogateescape") for path, data in files.items()}

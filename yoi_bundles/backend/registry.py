@@ -1,0 +1,306 @@
+"""What the Backend knows of its Runtimes: identity, labels, credentials, bundle by bundle state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    MetaData,
+    PrimaryKeyConstraint,
+    Row,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from yoi_bundles.errors import BundleMissingError, RevisionConflictError
+from yoi_bundles.model.declarations import Label
+from yoi_bundles.model.ids import ContentHash, Digest, Name, RuntimeId, WorkspaceId
+from yoi_bundles.wire.credentials import Credentials, credential_table
+from yoi_bundles.wire.database import Database
+from yoi_bundles.wire.messages import (
+    BundleOnRuntime,
+    BundleState,
+    NackReason,
+    RuntimeInfo,
+)
+
+TABLES = MetaData()
+
+RUNTIMES = Table(
+    "runtimes",
+    TABLES,
+    Column("runtime_id", String, primary_key=True),
+    Column("endpoint", String),
+    Column("labels", String, nullable=False),
+    Column("push_token_file", String),
+    Column("registered_at", String, nullable=False),
+    Column("last_seen", String),
+    Column("last_failure", String),
+    Column("last_error", String),
+    Column("reported", String),
+)
+
+BUNDLES = Table(
+    "runtime_bundles",
+    TABLES,
+    Column(
+        "runtime_id",
+        String,
+        ForeignKey("runtimes.runtime_id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("workspace", String, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("state", String, nullable=False),
+    Column("last_checked", String),
+    Column("last_fetched", String),
+    Column("last_activated", String),
+    Column("last_error", String),
+    Column("policy_digest", String),
+    PrimaryKeyConstraint("runtime_id", "workspace", "digest"),
+)
+
+CREDENTIALS = credential_table(TABLES)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRuntime:
+    """A registered Runtime as the Backend itself uses it. Never leaves the Backend as it is.
+
+    Args:
+        push_token_file: Where the token for the Runtime's own API lies on this machine.
+    """
+
+    runtime_id: RuntimeId
+    endpoint: str | None
+    labels: dict[Name, Label]
+    push_token_file: Path | None
+    last_seen: datetime | None
+    last_failure: datetime | None
+    last_error: str | None
+    reported: RuntimeInfo | None
+
+    @property
+    def is_available(self) -> bool | None:
+        """Whether the last contact succeeded; None before the first."""
+        if self.last_seen is None:
+            return None if self.last_failure is None else False
+        return self.last_failure is None or self.last_failure < self.last_seen
+
+
+class Registry:
+    """The Backend's SQLite database.
+
+    Args:
+        path: The database file; made if missing.
+
+    Raises:
+        StoreError: It cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, TABLES)
+        self.credentials = Credentials(self._database, CREDENTIALS)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def add(
+        self,
+        runtime_id: RuntimeId,
+        *,
+        endpoint: str | None,
+        labels: dict[Name, Label],
+        push_token_file: Path | None,
+        now: datetime,
+    ) -> None:
+        """Register a Runtime.
+
+        Raises:
+            RevisionConflictError: The id is taken.
+        """
+        row = {
+            "runtime_id": str(runtime_id),
+            "endpoint": endpoint,
+            "labels": json.dumps({str(k): v for k, v in labels.items()}),
+            "push_token_file": None if push_token_file is None else str(push_token_file),
+            "registered_at": now.isoformat(),
+        }
+        with self._database.write() as connection:
+            known = select(RUNTIMES.c.runtime_id).where(RUNTIMES.c.runtime_id == str(runtime_id))
+            if connection.execute(known).first() is not None:
+                raise RevisionConflictError(
+                    f"the runtime {runtime_id} is registered already",
+                    hint="`runtime unregister` it first, or take another id",
+                )
+            connection.execute(insert(RUNTIMES).values(row))
+
+    def remove(self, runtime_id: RuntimeId) -> None:
+        """Forget a Runtime and all that was known of it.
+
+        Raises:
+            BundleMissingError: It is not registered.
+        """
+        with self._database.write() as connection:
+            done = connection.execute(
+                delete(RUNTIMES).where(RUNTIMES.c.runtime_id == str(runtime_id))
+            )
+        if done.rowcount == 0:
+            raise _unknown(runtime_id)
+
+    def get(self, runtime_id: RuntimeId) -> KnownRuntime:
+        """One Runtime.
+
+        Raises:
+            BundleMissingError: It is not registered.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(
+                select(RUNTIMES).where(RUNTIMES.c.runtime_id == str(runtime_id))
+            ).one_or_none()
+        if row is None:
+            raise _unknown(runtime_id)
+        return _known(row)
+
+    def all(self) -> tuple[KnownRuntime, ...]:
+        """All Runtimes, by id."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(RUNTIMES).order_by(RUNTIMES.c.runtime_id)).all()
+        return tuple(_known(row) for row in rows)
+
+    def note_seen(
+        self, runtime_id: RuntimeId, *, now: datetime, reported: RuntimeInfo | None = None
+    ) -> None:
+        """Remember a contact that succeeded, and what the Runtime said of itself."""
+        values: dict[str, str | None] = {"last_seen": now.isoformat(), "last_error": None}
+        if reported is not None:
+            values["reported"] = reported.model_dump_json()
+        self._set(runtime_id, values)
+
+    def note_failure(self, runtime_id: RuntimeId, reason: str, *, now: datetime) -> None:
+        """Remember a contact that failed."""
+        self._set(runtime_id, {"last_failure": now.isoformat(), "last_error": reason[:500]})
+
+    def _set(self, runtime_id: RuntimeId, values: dict[str, str | None]) -> None:
+        with self._database.write() as connection:
+            connection.execute(
+                update(RUNTIMES).where(RUNTIMES.c.runtime_id == str(runtime_id)).values(values)
+            )
+
+    def note_bundle(
+        self,
+        runtime_id: RuntimeId,
+        workspace: WorkspaceId,
+        digest: Digest,
+        state: BundleState,
+        *,
+        checked: datetime | None = None,
+        fetched: datetime | None = None,
+        activated: datetime | None = None,
+        error: NackReason | None = None,
+        policy_digest: ContentHash | None = None,
+    ) -> None:
+        """Remember the state of one bundle on one Runtime; times not given stay as they were."""
+        times = {"last_checked": checked, "last_fetched": fetched, "last_activated": activated}
+        values: dict[str, str | None] = {
+            "state": state,
+            "last_error": None if error is None else error.model_dump_json(),
+            "policy_digest": None if policy_digest is None else str(policy_digest),
+            **{key: time.isoformat() for key, time in times.items() if time is not None},
+        }
+        key = {
+            "runtime_id": str(runtime_id),
+            "workspace": str(workspace),
+            "digest": str(digest),
+        }
+        statement = upsert(BUNDLES).values(key | values)
+        with self._database.write() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+
+    def bundles_on(self, runtime_id: RuntimeId) -> tuple[BundleOnRuntime, ...]:
+        """All that is known of the bundles on one Runtime."""
+        return self._bundles([runtime_id]).get(runtime_id, ())
+
+    def find_rejection(
+        self,
+        runtime_id: RuntimeId,
+        workspace: WorkspaceId,
+        digest: Digest,
+        policy_digest: ContentHash,
+    ) -> NackReason | None:
+        """Why a Runtime refused a bundle under this very policy, if it did.
+
+        What was refused under one policy digest is refused again under the same, so it is not
+        sent in a loop; a changed host policy is a new chance.
+        """
+        for known in self.bundles_on(runtime_id):
+            is_same = known.workspace == workspace and known.digest == digest
+            if is_same and known.state == "rejected" and known.policy_digest == policy_digest:
+                return known.last_error
+        return None
+
+    def bundles(self) -> dict[RuntimeId, tuple[BundleOnRuntime, ...]]:
+        """All that is known of the bundles on every Runtime."""
+        return self._bundles(None)
+
+    def _bundles(
+        self, only: Sequence[RuntimeId] | None
+    ) -> dict[RuntimeId, tuple[BundleOnRuntime, ...]]:
+        query = select(BUNDLES).order_by(BUNDLES.c.workspace, BUNDLES.c.digest)
+        if only is not None:
+            query = query.where(BUNDLES.c.runtime_id.in_([str(one) for one in only]))
+        found: dict[RuntimeId, list[BundleOnRuntime]] = {}
+        with self._database.read() as connection:
+            for row in connection.execute(query):
+                found.setdefault(RuntimeId(row.runtime_id), []).append(_bundle(row))
+        return {key: tuple(value) for key, value in found.items()}
+
+
+def _unknown(runtime_id: RuntimeId) -> BundleMissingError:
+    return BundleMissingError(
+        f"the runtime {runtime_id} is not registered", hint="`runtime list` names those that are"
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _known(row: Row[tuple[str, ...]]) -> KnownRuntime:
+    return KnownRuntime(
+        runtime_id=RuntimeId(row.runtime_id),
+        endpoint=row.endpoint,
+        labels={Name(key): value for key, value in json.loads(row.labels).items()},
+        push_token_file=None if row.push_token_file is None else Path(row.push_token_file),
+        last_seen=_time(row.last_seen),
+        last_failure=_time(row.last_failure),
+        last_error=row.last_error,
+        reported=None if row.reported is None else RuntimeInfo.model_validate_json(row.reported),
+    )
+
+
+def _bundle(row: Row[tuple[str, ...]]) -> BundleOnRuntime:
+    return BundleOnRuntime(
+        workspace=WorkspaceId(row.workspace),
+        digest=Digest(row.digest),
+        state=row.state,
+        last_checked=_time(row.last_checked),
+        last_fetched=_time(row.last_fetched),
+        last_activated=_time(row.last_activated),
+        last_error=None
+        if row.last_error is None
+        else NackReason.model_validate_json(row.last_error),
+        policy_digest=None if row.policy_digest is None else ContentHash(row.policy_digest),
+    )

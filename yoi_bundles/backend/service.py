@@ -1,0 +1,201 @@
+"""The Backend as a library: what the server, the command line and embedders call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
+from yoi_bundles.backend.fleet import Fleet
+from yoi_bundles.backend.publishing import Publishing
+from yoi_bundles.backend.registry import KnownRuntime, Registry
+from yoi_bundles.backend.sync import Connect, PushSync, connect
+from yoi_bundles.backend.views import browser_runtimes, browser_workspace
+from yoi_bundles.backend.visibility_file import read_visibility
+from yoi_bundles.errors import BundleMissingError, WorkspaceNotVisibleError
+from yoi_bundles.model.ids import ChannelName, CommitId, Digest, WorkspaceId
+from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+from yoi_bundles.model.visibility import VisibilityPolicy
+from yoi_bundles.store import WorkspaceRepositories
+from yoi_bundles.wire.credentials import Credentials
+from yoi_bundles.wire.messages import (
+    BrowserOverview,
+    ChannelView,
+    SyncOutcome,
+    SyncReply,
+    SyncRequest,
+)
+
+
+def utc_now() -> datetime:
+    """The wall clock, for those who inject no other."""
+    return datetime.now(UTC)
+
+
+class Backend:
+    """Publishes workspaces, knows Runtimes, brings bundles to them.
+
+    Use `Backend.open`; close it or use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        visibility: VisibilityPolicy,
+        *,
+        clock: Callable[[], datetime],
+        limits: Limits,
+        connect: Connect,
+    ) -> None:
+        self._repositories = WorkspaceRepositories(data / "workspaces")
+        self._registry = Registry(data / "registry.sqlite3")
+        self._files = BundleFiles(data / "bundle-files")
+        self._push = PushSync(self._registry, self._files, clock=clock, connect=connect)
+        self.publishing = Publishing(self._repositories, clock, limits)
+        self.fleet = Fleet(
+            self._registry, visibility, workspaces=self._repositories.list, clock=clock
+        )
+        self.limits = limits
+        self.clock = clock
+
+    @classmethod
+    def open(
+        cls,
+        data: Path,
+        *,
+        visibility: VisibilityPolicy | Path | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        limits: Limits = DEFAULT_LIMITS,
+        connect: Connect = connect,
+    ) -> Backend:
+        """Open the Backend kept in a directory, or make it.
+
+        Args:
+            data: Its directory; all it keeps lies below.
+            visibility: The policy or its file; None shows no Runtime anything.
+            clock: Now, with a time zone.
+            limits: Bounds of what may be published.
+            connect: How a Runtime is reached, for tests that misbehave.
+
+        Raises:
+            InvalidInputError: The visibility policy is wrong.
+            StoreError: The directory cannot be used.
+        """
+        if visibility is None:
+            visibility = VisibilityPolicy(schema=1)
+        elif isinstance(visibility, Path):
+            visibility = read_visibility(visibility)
+        return cls(data, visibility, clock=clock, limits=limits, connect=connect)
+
+    def close(self) -> None:
+        """Close repositories and the registry."""
+        self._repositories.close()
+        self._registry.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def credentials(self) -> Credentials:
+        """Who may sign in at this Backend."""
+        return self._registry.credentials
+
+    def sync(self, workspace: WorkspaceId, request: SyncRequest | None = None) -> SyncReply:
+        """Push the newest revision to Runtimes: those named, or all that may see the workspace.
+
+        A Runtime that is named but may not see the workspace gets nothing and is listed as
+        ``not_visible``.
+
+        Raises:
+            BundleMissingError: No such workspace, no revision yet, or a Runtime not registered.
+        """
+        store = self.publishing.store(workspace)
+        target = store.find_head()
+        if target is None:
+            raise BundleMissingError(f"{workspace} has no revision yet", hint="`publish` one")
+        named = () if request is None else request.runtimes
+        chosen = [self.fleet.known(one) for one in named] or self.fleet.all_known()
+        seeing = [one for one in chosen if self.fleet.is_visible(one, workspace)]
+        hidden = [one for one in chosen if one not in seeing]
+        outcomes = (
+            *self._push.sync(store, target, seeing),
+            *(SyncOutcome(runtime_id=one.runtime_id, outcome="not_visible") for one in hidden),
+        )
+        return SyncReply(
+            workspace=workspace,
+            digest=target.digest,
+            outcomes=tuple(sorted(outcomes, key=lambda one: one.runtime_id)),
+        )
+
+    def bundle_file(
+        self,
+        digest: Digest,
+        *,
+        haves: tuple[CommitId, ...] = (),
+        workspace: WorkspaceId | None = None,
+        runtime: KnownRuntime | None = None,
+    ) -> BundleFile:
+        """The smallest bundle file for a holder of ``haves``.
+
+        Args:
+            workspace: Where to look; None looks in every workspace the Runtime may see.
+            runtime: On whose behalf; None is an operator, who sees all.
+
+        Raises:
+            BundleMissingError: Not here, or not visible: the two cannot be told apart.
+        """
+        for name in self._workspaces_of(runtime) if workspace is None else (workspace,):
+            if runtime is not None and not self.fleet.is_visible(runtime, name):
+                continue
+            store = self._repositories.find(name)
+            revision = None if store is None else store.find_revision(digest)
+            if store is not None and revision is not None:
+                return self._files.get(store, revision, haves)
+        raise WorkspaceNotVisibleError("not held here, or not visible to you")
+
+    def channel(
+        self, workspace: WorkspaceId, channel: ChannelName, runtime: KnownRuntime | None = None
+    ) -> ChannelView:
+        """Where a channel points.
+
+        Raises:
+            BundleMissingError: No such workspace, or not visible.
+            ChannelGoneError: The workspace has no such channel.
+        """
+        if runtime is not None and not self.fleet.is_visible(runtime, workspace, channel):
+            raise WorkspaceNotVisibleError("not held here, or not visible to you")
+        return self.publishing.channel(workspace, channel)
+
+    def _workspaces_of(self, runtime: KnownRuntime | None) -> tuple[WorkspaceId, ...]:
+        if runtime is None:
+            return self._repositories.list()
+        return self.fleet.visible_workspaces(runtime)
+
+    def overview(self) -> BrowserOverview:
+        """The redacted view for Browsers."""
+        return BrowserOverview(
+            workspaces=tuple(
+                browser_workspace(self._repositories.get(name))
+                for name in self._repositories.list()
+            ),
+            runtimes=browser_runtimes(self.fleet.list().runtimes),
+        )
+
+    def repository_path(self, workspace: WorkspaceId) -> Path:
+        """Where the bare repository lies, for git itself; never sent anywhere.
+
+        Raises:
+            WorkspaceNotVisibleError: There is none of this name.
+        """
+        return self._repositories.get(workspace).path

@@ -1,0 +1,204 @@
+"""Push sync: ask a Runtime what it holds, send the smallest bundle file, fall back to a full one.
+
+Safe to repeat: what is held is not sent, what was refused under the same host policy is not sent
+again, and a Runtime answers the same bundle twice with the same acceptance.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
+from yoi_bundles.backend.registry import KnownRuntime, Registry
+from yoi_bundles.errors import (
+    BundleError,
+    InvalidInputError,
+    MissingPrerequisiteError,
+    PolicyError,
+    VerificationError,
+)
+from yoi_bundles.model.ids import CommitId, WorkspaceId
+from yoi_bundles.model.revision import Revision
+from yoi_bundles.store import BundleStore
+from yoi_bundles.wire.http import HttpClient
+from yoi_bundles.wire.messages import NackReason, RuntimeInfo, SyncOutcome, WorkspaceHaves
+from yoi_bundles.wire.runtime_client import RuntimeClient
+from yoi_bundles.wire.tokens import read_token_file
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 8
+"""Runtimes brought up to date side by side."""
+
+Connect = Callable[[KnownRuntime], RuntimeClient]
+
+
+def connect(runtime: KnownRuntime) -> RuntimeClient:
+    """A client for a registered Runtime.
+
+    Raises:
+        InvalidInputError: It has no endpoint, or its token file cannot be used.
+    """
+    if runtime.endpoint is None:
+        raise InvalidInputError(f"the runtime {runtime.runtime_id} has no endpoint; it pulls")
+    token = None if runtime.push_token_file is None else read_token_file(runtime.push_token_file)
+    return RuntimeClient(HttpClient(runtime.endpoint, token))
+
+
+class PushSync:
+    """Brings Runtimes to the newest revision of a workspace.
+
+    Args:
+        connect: How a Runtime is reached.
+        clock: Now, with a time zone.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        files: BundleFiles,
+        *,
+        clock: Callable[[], datetime],
+        connect: Connect = connect,
+    ) -> None:
+        self._registry = registry
+        self._files = files
+        self._clock = clock
+        self._connect = connect
+
+    def sync(
+        self, store: BundleStore, target: Revision, runtimes: Sequence[KnownRuntime]
+    ) -> tuple[SyncOutcome, ...]:
+        """Bring Runtimes to ``target``, some at once; one that fails does not hold up the others.
+
+        Raises:
+            StoreError: The bundle file cannot be built here.
+        """
+        if not runtimes:
+            return ()
+        with ThreadPoolExecutor(min(AT_ONCE, len(runtimes)), "sync") as pool:
+            return tuple(pool.map(lambda one: self.sync_one(store, target, one), runtimes))
+
+    def sync_one(self, store: BundleStore, target: Revision, runtime: KnownRuntime) -> SyncOutcome:
+        """Bring one Runtime to ``target``.
+
+        Raises:
+            StoreError: The bundle file cannot be built here.
+        """
+        if runtime.endpoint is None:
+            return SyncOutcome(runtime_id=runtime.runtime_id, outcome="pulls")
+        try:
+            client = self._connect(runtime)
+        except BundleError as error:
+            return self._failed(runtime, error)
+        try:
+            return self._push(client, store, target, runtime)
+        except BundleError as error:
+            return self._failed(runtime, error)
+        finally:
+            client.close()
+
+    def _push(
+        self, client: RuntimeClient, store: BundleStore, target: Revision, runtime: KnownRuntime
+    ) -> SyncOutcome:
+        info = client.info()
+        self._registry.note_seen(runtime.runtime_id, now=self._clock(), reported=info)
+        refused = self._registry.find_rejection(
+            runtime.runtime_id, target.workspace, target.digest, info.policy_digest
+        )
+        if refused is not None:
+            return _outcome(runtime, "rejected", target, reason=refused)
+        haves = _haves(client, target.workspace)
+        if haves and haves[0] == target.commit:
+            self._note(runtime, target, info, fetched=False)
+            return _outcome(runtime, "current", target)
+        try:
+            sent = self._send(client, store, target, haves)
+        except (VerificationError, PolicyError, InvalidInputError) as error:
+            return self._rejected(runtime, target, info, error)
+        self._note(runtime, target, info, fetched=True)
+        return _outcome(runtime, "synced", target, sent=sent)
+
+    def _send(
+        self,
+        client: RuntimeClient,
+        store: BundleStore,
+        target: Revision,
+        haves: Sequence[CommitId],
+    ) -> BundleFile:
+        file = self._files.get(store, target, haves)
+        try:
+            client.put_bundle(target.workspace, target.digest, file.path)
+        except MissingPrerequisiteError:
+            if file.base is None:
+                raise
+            # It lost what it said it had; a full bundle needs nothing.
+            file = self._files.get(store, target, ())
+            client.put_bundle(target.workspace, target.digest, file.path)
+        return file
+
+    def _note(
+        self, runtime: KnownRuntime, target: Revision, info: RuntimeInfo, *, fetched: bool
+    ) -> None:
+        now = self._clock()
+        self._registry.note_bundle(
+            runtime.runtime_id,
+            target.workspace,
+            target.digest,
+            "accepted",
+            checked=now,
+            fetched=now if fetched else None,
+            policy_digest=info.policy_digest,
+        )
+
+    def _rejected(
+        self, runtime: KnownRuntime, target: Revision, info: RuntimeInfo, error: BundleError
+    ) -> SyncOutcome:
+        reason = NackReason(code=error.code, message=error.message, hint=error.hint)
+        self._registry.note_bundle(
+            runtime.runtime_id,
+            target.workspace,
+            target.digest,
+            "rejected",
+            checked=self._clock(),
+            error=reason,
+            policy_digest=info.policy_digest,
+        )
+        return _outcome(runtime, "rejected", target, reason=reason)
+
+    def _failed(self, runtime: KnownRuntime, error: BundleError) -> SyncOutcome:
+        log.warning("sync of %s failed: %s", runtime.runtime_id, error.code)
+        self._registry.note_failure(runtime.runtime_id, error.message, now=self._clock())
+        return SyncOutcome(
+            runtime_id=runtime.runtime_id,
+            outcome="failed",
+            reason=NackReason(code=error.code, message=error.message, hint=error.hint),
+        )
+
+
+def _haves(client: RuntimeClient, workspace: WorkspaceId) -> tuple[CommitId, ...]:
+    held: tuple[WorkspaceHaves, ...] = client.bundles(workspace).haves
+    return next((one.haves for one in held if one.workspace == workspace), ())
+
+
+def _outcome(
+    runtime: KnownRuntime,
+    outcome: str,
+    target: Revision,
+    *,
+    sent: BundleFile | None = None,
+    reason: NackReason | None = None,
+) -> SyncOutcome:
+    return SyncOutcome.model_validate(
+        {
+            "runtime_id": runtime.runtime_id,
+            "outcome": outcome,
+            "digest": target.digest,
+            "base": None if sent is None else sent.base,
+            "sent_bytes": 0 if sent is None else sent.size_bytes,
+            "reason": reason,
+        }
+    )
