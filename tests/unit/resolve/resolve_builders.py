@@ -124,7 +124,7 @@ def _declare(path: str, text: str) -> Declared[Any]:
         key = PromptKey(path.removeprefix("prompts/").removesuffix(".md").replace("/", "."))
         return Declared(Prompt(key=key, body=text), Source(RelativePath(path), blob))
     table = tomllib.loads(text)
-    value = _MODELS[path.split("/")[0]].validate_python(table)
+    value = _MODELS[path.split("/", maxsplit=1)[0]].validate_python(table)
     return Declared(value, Source(RelativePath(path), blob, index_lines(text)), table)
 
 

@@ -1,0 +1,6 @@
+"""Makes `resolve_builders` importable for the tests beside it."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))
