@@ -1,1 +1,33 @@
-"""Files of a tree to a checked Bundle, or findings with file, line, code and hint; pure."""
+"""The files of a tree as a bundle, or findings with file, line, code and hint. Pure: no disk."""
+
+from yoi_bundles.content.check import (
+    UNPUBLISHED,
+    CheckResult,
+    check_files,
+    close_files,
+    load_bundle,
+    verify_content,
+)
+from yoi_bundles.content.findings import raise_findings
+from yoi_bundles.content.inheritance import find_chain, merge_profile, merge_tables
+from yoi_bundles.content.parse import ParsedFile, blob_id_of, parse_file
+from yoi_bundles.content.profile_rules import decide_tool
+from yoi_bundles.content.schemas import json_schemas
+
+__all__ = [
+    "UNPUBLISHED",
+    "CheckResult",
+    "ParsedFile",
+    "blob_id_of",
+    "check_files",
+    "close_files",
+    "decide_tool",
+    "find_chain",
+    "json_schemas",
+    "load_bundle",
+    "merge_profile",
+    "merge_tables",
+    "parse_file",
+    "raise_findings",
+    "verify_content",
+]

@@ -1,0 +1,203 @@
+"""The files of a tree → a bundle, or everything that is wrong with them.
+
+Source: docs/format.md, "Checking a tree"; step 9 of receive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from yoi_bundles.content.allow_list import find_material
+from yoi_bundles.content.assemble import Declarations, collect_declarations, make_bundle
+from yoi_bundles.content.findings import (
+    INVALID,
+    PATH,
+    TOO_LARGE,
+    cap_findings,
+    finding_at,
+    raise_findings,
+    shown_file,
+    sort_findings,
+)
+from yoi_bundles.content.inheritance import find_extends_faults
+from yoi_bundles.content.layout import MANIFEST_PATH
+from yoi_bundles.content.parse import ParsedFile, blob_id_of, parse_file
+from yoi_bundles.content.profile_rules import find_policy_faults, find_profile_rule_faults
+from yoi_bundles.content.references import find_reference_faults
+from yoi_bundles.content.unused import find_unused
+from yoi_bundles.content.workflow_rules import find_workflow_faults
+from yoi_bundles.errors import ForbiddenPathError
+from yoi_bundles.model.bundle import Bundle, Finding
+from yoi_bundles.model.ids import BlobId, Digest, RelativePath, WorkspaceId
+from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+from yoi_bundles.model.paths import parse_tree_path, verify_paths
+from yoi_bundles.model.tree import ContentCheck, TreeReader
+
+UNPUBLISHED = Digest("0" * 64)
+"""Stands for the digest of files that are not a tree yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What a check found.
+
+    Args:
+        bundle: None if and only if a finding is an error.
+        findings: In file and line order, errors and warnings.
+    """
+
+    bundle: Bundle | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether the files are no bundle."""
+        return self.bundle is None
+
+
+def check_files(
+    files: Mapping[RelativePath, bytes],
+    *,
+    digest: Digest | None = None,
+    blob_ids: Mapping[RelativePath, BlobId] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    honour_allow_list: bool = True,
+) -> CheckResult:
+    """Check all files of a tree; never raises for what is in them.
+
+    Args:
+        files: Path → bytes of every file.
+        digest: The tree's id; `UNPUBLISHED` stands in for None.
+        blob_ids: Ids of the files' bytes where they are known; the rest are computed.
+        limits: ``files``, ``tree_bytes``, ``file_bytes``, ``findings`` and those of paths apply.
+        honour_allow_list: False reports also what ``policies/allow.toml`` excuses.
+    """
+    too_much = _find_excess(files, limits)
+    if too_much is not None:
+        return CheckResult(None, (too_much,))
+    known = blob_ids or {}
+    parsed = [
+        parse_file(path, known.get(path) or blob_id_of(files[path]), files[path], limits)
+        for path in sorted(files)
+    ]
+    return close_files(
+        parsed, digest=digest or UNPUBLISHED, limits=limits, honour_allow_list=honour_allow_list
+    )
+
+
+def close_files(
+    parsed: list[ParsedFile], *, digest: Digest, limits: Limits, honour_allow_list: bool = True
+) -> CheckResult:
+    """Check what parsed files say about one another.
+
+    Args:
+        parsed: Every file of the tree.
+        digest: The tree's id.
+        limits: ``findings`` and those of paths apply.
+        honour_allow_list: As for `check_files`.
+    """
+    declarations = collect_declarations(parsed)
+    found = [finding for each in parsed for finding in each.findings]
+    found += _find_path_faults([each.source.file for each in parsed], limits)
+    found += _find_faults_between(declarations)
+    matches = [match for each in parsed for match in each.matches]
+    found += find_material(matches, declarations.allow_list if honour_allow_list else None)
+    findings = tuple(cap_findings(sort_findings(found), limits))
+    manifest = declarations.manifest
+    if manifest is None or any(finding.severity == "error" for finding in findings):
+        return CheckResult(None, findings)
+    return CheckResult(make_bundle(digest, manifest, declarations), findings)
+
+
+def load_bundle(reader: TreeReader, limits: Limits = DEFAULT_LIMITS) -> Bundle:
+    """The bundle of a tree that was accepted before.
+
+    Args:
+        reader: The tree.
+        limits: As for `check_files`.
+
+    Raises:
+        BundleError: The class of the first error found (see `raise_findings`).
+        StoreCorruptError: The reader's bytes are not those their name says.
+    """
+    return _read_bundle(reader, limits, honour_allow_list=True)
+
+
+def _read_bundle(reader: TreeReader, limits: Limits, *, honour_allow_list: bool) -> Bundle:
+    entries = reader.entries()
+    result = check_files(
+        {path: reader.read(path) for path in entries},
+        digest=reader.digest,
+        blob_ids=entries,
+        limits=limits,
+        honour_allow_list=honour_allow_list,
+    )
+    if result.bundle is None:
+        raise_findings(result.findings)
+    return result.bundle
+
+
+def verify_content(
+    *,
+    workspace: WorkspaceId | None,
+    honour_allow_list: bool = True,
+    limits: Limits = DEFAULT_LIMITS,
+) -> ContentCheck:
+    """Step 9 of receive as a function of a tree.
+
+    Args:
+        workspace: The workspace that ``bundle.toml`` must name; None accepts any.
+        honour_allow_list: False if the host does not let a tree excuse its own findings.
+        limits: As for `check_files`.
+
+    Returns:
+        A function that raises the error of the first finding (see `raise_findings`).
+    """
+
+    def check(reader: TreeReader) -> None:
+        bundle = _read_bundle(reader, limits, honour_allow_list=honour_allow_list)
+        written = bundle.manifest.value.workspace.id
+        if workspace is not None and written != workspace:
+            message = f"the workspace id is `{written}`, not `{workspace}`"
+            path = ("workspace", "id")
+            raise_findings([finding_at(bundle.manifest.source, path, message)])
+
+    return check
+
+
+def _find_excess(files: Mapping[RelativePath, bytes], limits: Limits) -> Finding | None:
+    """A finding about the tree as a whole; nothing is parsed then."""
+    if len(files) > limits.files:
+        message = f"{len(files)} files are more than {limits.files}"
+    elif sum(map(len, files.values())) > limits.tree_bytes:
+        message = f"all files together are larger than {limits.tree_bytes} bytes"
+    else:
+        return None
+    return Finding(file=str(MANIFEST_PATH), code=TOO_LARGE, message=message)
+
+
+def _find_path_faults(paths: list[RelativePath], limits: Limits) -> Iterator[Finding]:
+    sound = []
+    for path in paths:
+        try:
+            sound.append(parse_tree_path(str(path), limits))
+        except ForbiddenPathError as error:
+            yield Finding(file=shown_file(path), code=PATH, message=error.message)
+    try:
+        verify_paths(sound)
+    except ForbiddenPathError as error:
+        yield Finding(file=str(MANIFEST_PATH), code=PATH, message=error.message)
+
+
+def _find_faults_between(declarations: Declarations) -> Iterator[Finding]:
+    if not declarations.has("manifest", "bundle"):
+        message = "there is no bundle.toml"
+        hint = "`yoi-bundles init` makes a workspace"
+        yield Finding(file=str(MANIFEST_PATH), code=INVALID, message=message, hint=hint)
+    yield from find_reference_faults(declarations)
+    yield from find_extends_faults(declarations)
+    yield from find_profile_rule_faults(declarations)
+    yield from find_policy_faults(declarations)
+    yield from find_workflow_faults(declarations)
+    yield from find_unused(declarations)

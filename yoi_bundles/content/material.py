@@ -1,0 +1,112 @@
+"""Secrets in text: found by rule, reported by kind and fingerprint, never repeated.
+
+Source: docs/format.md, "Forbidden material"; docs/adr/0006-allow-list-in-the-tree.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from yoi_bundles.content.findings import MATERIAL, shown_file
+from yoi_bundles.content.material_rules import RULES, Rule
+from yoi_bundles.model.bundle import Finding
+from yoi_bundles.model.ids import RelativePath
+
+_DIGIT = re.compile(r"[0-9]")
+_LETTER = re.compile(r"[A-Za-z]")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A secret in a text: its kind and place, not its bytes.
+
+    Args:
+        fingerprint: Same for the same secret in the same file wherever its line moves.
+    """
+
+    rule: str
+    what: str
+    file: RelativePath
+    line: int
+    fingerprint: str
+
+    def finding(self) -> Finding:
+        """What the author of the file is told."""
+        return Finding(
+            file=shown_file(self.file),
+            line=self.line,
+            code=MATERIAL,
+            message=f"this looks like {self.what} (rule {self.rule})",
+            hint="revoke it, keep it in the host's secret store and refer to it as secret:<name>; "
+            f"a false alarm goes into policies/allow.toml with fingerprint {self.fingerprint}",
+            fingerprint=self.fingerprint,
+        )
+
+
+class Scanner(Protocol):
+    """Something that finds secrets in the text of one file; `scan_text` is the one in the core."""
+
+    def __call__(self, path: RelativePath, text: str) -> Iterable[Match]:
+        """All secrets of a text, in any order."""
+        ...
+
+
+def scan_text(path: RelativePath, text: str) -> list[Match]:
+    """Secrets in one file's text, each place reported once, in line order."""
+    matches = [
+        Match(
+            rule.id,
+            rule.what,
+            path,
+            text.count("\n", 0, start) + 1,
+            _fingerprint(rule, path, text[start:end]),
+        )
+        for rule, start, end in _find_secrets(text)
+    ]
+    return sorted(matches, key=lambda match: (match.line, match.rule))
+
+
+def redact(text: str) -> str:
+    """The text with a stand-in for every secret in it."""
+    for _, start, end in sorted(_find_secrets(text), key=lambda hit: hit[1], reverse=True):
+        text = f"{text[:start]}(hidden){text[end:]}"
+    return text
+
+
+def _find_secrets(text: str) -> Iterator[tuple[Rule, int, int]]:
+    """Rule and span of each secret; no two spans overlap."""
+    lowered = text.lower()
+    taken: list[tuple[int, int]] = []
+    for rule in RULES:
+        if not any(word in lowered for word in rule.keywords):
+            continue
+        group = "secret" if "secret" in rule.pattern.groupindex else 0
+        for found in rule.pattern.finditer(text):
+            start, end = found.span(group)
+            overlaps = any(start < other_end and other < end for other, other_end in taken)
+            if not overlaps and _is_random_enough(rule, text[start:end]):
+                taken.append((start, end))
+                yield rule, start, end
+
+
+def _is_random_enough(rule: Rule, secret: str) -> bool:
+    if rule.mixed and not (_DIGIT.search(secret) and _LETTER.search(secret)):
+        return False
+    return entropy_of(secret) >= rule.min_entropy
+
+
+def entropy_of(text: str) -> float:
+    """Shannon entropy in bits per character; 0 for an empty text."""
+    size = len(text)
+    return -sum(n / size * math.log2(n / size) for n in Counter(text).values())
+
+
+def _fingerprint(rule: Rule, path: RelativePath, secret: str) -> str:
+    facts = f"{rule.id}\0{path}\0{secret}".encode()
+    return hashlib.sha256(facts).hexdigest()[:32]

@@ -1,0 +1,237 @@
+"""One file → its declaration and its findings.
+
+What a file declares depends on its kind and its bytes alone, so a caller may keep a `ParsedFile`
+by blob id; what files say about one another is looked at later, in `references`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from yoi_bundles.content.declare import Choice, declare
+from yoi_bundles.content.findings import INVALID, TOO_LARGE, finding_at, shown_file
+from yoi_bundles.content.front_matter import parse_front_matter
+from yoi_bundles.content.host_paths import find_host_paths
+from yoi_bundles.content.layout import FileKind, Place, find_place
+from yoi_bundles.content.material import Match, redact, scan_text
+from yoi_bundles.content.text import decode_text
+from yoi_bundles.content.toml_lines import index_lines
+from yoi_bundles.content.tool_schema import find_schema_faults
+from yoi_bundles.content.variables import find_variable_faults
+from yoi_bundles.model.base import Model
+from yoi_bundles.model.bundle import Declared, Finding, Source
+from yoi_bundles.model.declarations import (
+    AllowList,
+    CapabilityGrant,
+    GitGrant,
+    Manifest,
+    MountGrant,
+    NetworkGrant,
+    Plugin,
+    PluginGrant,
+    Profile,
+    Prompt,
+    PromptHeader,
+    Provider,
+    SecretGrant,
+    ShellGrant,
+    Tool,
+    ToolGrant,
+    ToolPolicy,
+    WorkflowDefinition,
+    WorkflowReference,
+)
+from yoi_bundles.model.ids import BlobId, PromptKey, RelativePath
+from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+
+MAX_NESTING = 32
+"""Tables and arrays inside one another, and parts of one dotted key."""
+
+_KEY_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
+# tomllib's time and memory grow with the square of a key's parts.
+_LONG_KEY = re.compile(rf"^[ \t\[]*(?:{_KEY_PART}[ \t]*\.[ \t]*){{{MAX_NESTING},}}", re.MULTILINE)
+_PLACE_IN_ERROR = re.compile(r"at line (\d+)")
+
+Declarer: TypeAlias = Callable[[Mapping[str, Any], Source], "Model | list[Finding]"]
+
+GRANTS: Choice[Model] = Choice(
+    {
+        "secret": SecretGrant,
+        "mount": MountGrant,
+        "network": NetworkGrant,
+        "shell": ShellGrant,
+        "git": GitGrant,
+        "capability": CapabilityGrant,
+        "tool": ToolGrant,
+        "plugin": PluginGrant,
+    }
+)
+WORKFLOWS: Choice[Model] = Choice(
+    {"definition": WorkflowDefinition, "reference": WorkflowReference}
+)
+
+
+def _as(model: type[Model]) -> Declarer:
+    return lambda table, source: declare(model, table, source)
+
+
+_DECLARERS: dict[FileKind, Declarer] = {
+    "manifest": _as(Manifest),
+    "profile": _as(Profile),
+    "workflow": WORKFLOWS.declare,
+    "tool": _as(Tool),
+    "tool-policy": _as(ToolPolicy),
+    "allow-list": _as(AllowList),
+    "plugin": _as(Plugin),
+    "provider": _as(Provider),
+    "grant": GRANTS.declare,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """What one file is and says.
+
+    Args:
+        place: Kind and name; None if the path has no place in the layout.
+        declared: The value; None for prose, and for a file that does not follow its schema.
+        findings: Faults that no list can excuse.
+        matches: Hits of the text scan, which ``policies/allow.toml`` can excuse.
+    """
+
+    source: Source
+    place: Place | None
+    declared: Declared[Any] | None = None
+    findings: tuple[Finding, ...] = ()
+    matches: tuple[Match, ...] = field(default=())
+
+
+def blob_id_of(data: bytes) -> BlobId:
+    """The id that git gives to a file's bytes in a SHA-256 repository."""
+    return BlobId(hashlib.sha256(b"blob %d\0" % len(data) + data).hexdigest())
+
+
+def parse_file(
+    path: RelativePath, blob: BlobId, data: bytes, limits: Limits = DEFAULT_LIMITS
+) -> ParsedFile:
+    """Parse one file of a tree; every fault in it becomes a finding.
+
+    Args:
+        path: Where it stands in the tree.
+        blob: Id of the bytes.
+        data: The bytes.
+        limits: ``file_bytes`` applies.
+    """
+    source = Source(path, blob)
+    place = find_place(path)
+    if isinstance(place, Finding):
+        return ParsedFile(source, None, findings=(place,))
+    if len(data) > limits.file_bytes:
+        return ParsedFile(source, place, findings=(_too_large(path, limits),))
+    text = decode_text(path, data)
+    if isinstance(text, Finding):
+        return ParsedFile(source, place, findings=(text,))
+    matches = tuple(scan_text(path, text))
+    if place.kind == "workflow-text":
+        return ParsedFile(source, place, matches=matches)
+    parse = _parse_prompt if place.kind == "prompt" else _parse_toml_file
+    parsed = parse(source, place, text)
+    return ParsedFile(parsed.source, place, parsed.declared, parsed.findings, matches)
+
+
+def _too_large(path: RelativePath, limits: Limits) -> Finding:
+    return Finding(
+        file=shown_file(path),
+        code=TOO_LARGE,
+        message=f"this file is larger than {limits.file_bytes} bytes",
+        hint="keep large material outside the bundle and refer to it by hash",
+    )
+
+
+def _parse_toml_file(source: Source, place: Place, text: str) -> ParsedFile:
+    read = _read_toml(source, text)
+    if isinstance(read, Finding):
+        return ParsedFile(source, place, findings=(read,))
+    table, source = read
+    value, findings = _declare(_DECLARERS[place.kind], table, source)
+    if isinstance(value, Tool):
+        findings += find_schema_faults(value.input_schema, source)
+    declared = None if value is None else Declared(value, source, table)
+    return ParsedFile(source, place, declared, tuple(findings))
+
+
+def _parse_prompt(source: Source, place: Place, text: str) -> ParsedFile:
+    parts = parse_front_matter(text)
+    if parts is None:
+        fault = finding_at(source, (), "the `+++` fence is never closed")
+        return ParsedFile(source, place, findings=(fault,))
+    read = _read_toml(source, parts.header or "")
+    if isinstance(read, Finding):
+        return ParsedFile(source, place, findings=(read,))
+    table, source = read
+    header, findings = _declare(_as(PromptHeader), table, source)
+    if not isinstance(header, PromptHeader):
+        return ParsedFile(source, place, findings=tuple(findings))
+    findings += find_variable_faults(header, parts, source)
+    prompt = Prompt(key=PromptKey(place.name), header=header, body=parts.body)
+    return ParsedFile(source, place, Declared(prompt, source, table), tuple(findings))
+
+
+def _declare(
+    declarer: Declarer, table: dict[str, Any], source: Source
+) -> tuple[Model | None, list[Finding]]:
+    """Value and findings; a host path hides the schema's complaint about the same key."""
+    material = find_host_paths(table, source)
+    value = declarer(table, source)
+    if not isinstance(value, list):
+        return value, list(material.values())
+    lines = {source.line_of(path) for path in material}
+    others = [fault for fault in value if fault.code != INVALID or fault.line not in lines]
+    return None, [*material.values(), *others]
+
+
+def _read_toml(source: Source, text: str) -> tuple[dict[str, Any], Source] | Finding:
+    """The table and a source that knows its lines, or why there is none."""
+    long_key = _LONG_KEY.search(text)
+    if long_key is not None:
+        return _syntax_fault(source, text.count("\n", 0, long_key.start()) + 1, "nests too deeply")
+    try:
+        table = tomllib.loads(text)
+    except RecursionError:
+        return _syntax_fault(source, None, "nests too deeply")
+    except ValueError as error:
+        message = str(error)
+        place = _PLACE_IN_ERROR.search(message)
+        line = int(place.group(1)) if place else text.count("\n") + 1
+        return _syntax_fault(source, line, f"is not TOML: {_without_place(message)}")
+    if _nests_deeper(table, MAX_NESTING):
+        return _syntax_fault(source, None, "nests too deeply")
+    return table, Source(source.file, source.blob, index_lines(text))
+
+
+def _syntax_fault(source: Source, line: int | None, message: str) -> Finding:
+    return Finding(file=str(source.file), line=line, code=INVALID, message=f"this file {message}")
+
+
+def _without_place(message: str) -> str:
+    return redact(message.partition(" (at ")[0])[:120]
+
+
+def _nests_deeper(table: dict[str, Any], depth: int) -> bool:
+    """Whether tables and arrays stand more than ``depth`` deep; does not recurse."""
+    level: list[Any] = [table]
+    for _ in range(depth):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True

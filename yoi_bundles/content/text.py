@@ -1,0 +1,42 @@
+"""Bytes → text: UTF-8, LF, nothing invisible.
+
+What a reviewer sees must be what the model reads, so controls, bidirectional overrides and tag
+characters are refused; letters of every script are welcome.
+
+Source: docs/format.md, "Text"; Unicode Technical Report 36 (bidirectional overrides).
+"""
+
+from __future__ import annotations
+
+import re
+
+from yoi_bundles.content.findings import INVALID, shown_file
+from yoi_bundles.model.bundle import Finding
+from yoi_bundles.model.ids import RelativePath
+
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
+)
+
+
+def decode_text(path: RelativePath, data: bytes) -> str | Finding:
+    """The text of a file, or the first thing that keeps it from being one."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return _fault(path, data.count(b"\n", 0, error.start) + 1, "is not UTF-8", "save as UTF-8")
+    if "\r" in text:
+        line = text.count("\n", 0, text.index("\r")) + 1
+        return _fault(path, line, "has a carriage return", "use LF line ends")
+    unseen = _UNSEEN.search(text)
+    if unseen is None:
+        return text
+    line = text.count("\n", 0, unseen.start()) + 1
+    name = f"U+{ord(unseen.group()):04X}"
+    return _fault(path, line, f"holds the control or invisible character {name}", "remove it")
+
+
+def _fault(path: RelativePath, line: int, message: str, hint: str) -> Finding:
+    return Finding(
+        file=shown_file(path), line=line, code=INVALID, message=f"this file {message}", hint=hint
+    )
