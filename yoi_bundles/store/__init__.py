@@ -1,1 +1,50 @@
 """Bare SHA-256 repositories, bundle files, verified receive; the only user of dulwich."""
+
+from yoi_bundles.store.bundlefile import (
+    BundleFileInfo,
+    BundleHeader,
+    encode_bundle_header,
+    read_bundle_header,
+)
+from yoi_bundles.store.checkout import Checkout, CheckoutArea
+from yoi_bundles.store.commits import ParsedCommit, encode_commit, parse_commit
+from yoi_bundles.store.protocol import (
+    UNSET,
+    BundleStore,
+    Expected,
+    PublishResult,
+    ReceiveResult,
+    StoreProblem,
+    Unset,
+    VerifyReport,
+)
+from yoi_bundles.store.quarantine import Upload
+from yoi_bundles.store.repository import Repository
+from yoi_bundles.store.transfer import receive_bundle
+from yoi_bundles.store.trees import compute_digest
+from yoi_bundles.store.workspaces import WorkspaceRepositories
+
+__all__ = [
+    "UNSET",
+    "BundleFileInfo",
+    "BundleHeader",
+    "BundleStore",
+    "Checkout",
+    "CheckoutArea",
+    "Expected",
+    "ParsedCommit",
+    "PublishResult",
+    "ReceiveResult",
+    "Repository",
+    "StoreProblem",
+    "Unset",
+    "Upload",
+    "VerifyReport",
+    "WorkspaceRepositories",
+    "compute_digest",
+    "encode_bundle_header",
+    "encode_commit",
+    "parse_commit",
+    "read_bundle_header",
+    "receive_bundle",
+]

@@ -1,0 +1,75 @@
+"""Hashes what a store holds and reports every object that is not what its id says.
+
+Source: docs/operations.md; docs/format.md, "Invariants".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from yoi_bundles.errors import StoreError
+from yoi_bundles.model.revision import Revision
+from yoi_bundles.store.history import History
+from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.objects import Kind, Oid, parse_tree
+from yoi_bundles.store.protocol import StoreProblem, VerifyReport
+
+
+class Audit:
+    """One verification; each object is read and hashed once, whatever names it.
+
+    Args:
+        objects: What is looked at; its caches are not.
+        history: Where parents are found.
+    """
+
+    def __init__(self, objects: ObjectDatabase, history: History) -> None:
+        self._objects = objects
+        self._history = history
+        self._seen: set[Oid] = set()
+        self._bytes = 0
+        self._problems: list[StoreProblem] = []
+
+    def verify_revision(self, revision: Revision) -> None:
+        """Hash a commit and its whole tree; problems are collected, not raised."""
+        self._read(revision.commit.raw, Kind.COMMIT)
+        todo = [(revision.digest.raw, Kind.TREE)]
+        while todo:
+            oid, kind = todo.pop()
+            data = self._read(oid, kind)
+            if data is not None and kind == Kind.TREE:
+                todo += [
+                    (entry.oid, Kind.TREE if entry.is_tree else Kind.BLOB)
+                    for entry in parse_tree(data)
+                ]
+
+    def verify_line(self, tips: Iterable[Revision]) -> None:
+        """Hash revisions and all their ancestors; a broken ancestor ends its line."""
+        for tip in tips:
+            try:
+                for revision in self._history.walk(tip):
+                    if revision.commit.raw in self._seen:
+                        break
+                    self.verify_revision(revision)
+            except StoreError as error:
+                self._note(str(error.facts.get("object", "")), error.message)
+
+    def report(self) -> VerifyReport:
+        """What was found so far."""
+        return VerifyReport(len(self._seen), self._bytes, tuple(self._problems))
+
+    def _read(self, oid: Oid, kind: Kind) -> bytes | None:
+        """The bytes of an object that was not read before; None if it was, or is broken."""
+        if oid in self._seen:
+            return None
+        self._seen.add(oid)
+        try:
+            data = self._objects.read(oid, kind)
+        except StoreError as error:
+            self._note(oid.hex(), error.message)
+            return None
+        self._bytes += len(data)
+        return data
+
+    def _note(self, object_id: str, message: str) -> None:
+        self._problems.append(StoreProblem(object_id, message))

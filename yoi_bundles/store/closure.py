@@ -1,0 +1,282 @@
+"""Step 5 and 6 of receive: every tree checked, and the tip's closure exactly what came plus held.
+
+Trees are compared with their parent revision's from the top, so what did not change is never
+entered. What a tree would be as files is counted once per distinct directory: a tree that names
+itself ten times on every level cannot make this slow.
+
+Source: docs/format.md, "Receive"; git's connectivity check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from yoi_bundles.errors import (
+    ForbiddenPathError,
+    MalformedBundleError,
+    MissingObjectError,
+    TooLargeError,
+)
+from yoi_bundles.model.limits import Limits
+from yoi_bundles.model.revision import Revision
+from yoi_bundles.store.history import History
+from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.objects import Kind, Oid, TreeEntry, parse_tree
+from yoi_bundles.store.packreader import ReceivedPack
+from yoi_bundles.store.trees import compare_trees
+
+_MAX_MEASURES = 100_000
+_MAX_PARSED_TREES = 20_000
+
+
+class Measure(NamedTuple):
+    """What a directory is as files, everything below it counted."""
+
+    files: int
+    size_bytes: int
+    depth: int
+    path_bytes: int
+
+    def verify(self, limits: Limits) -> None:
+        """Check against the bounds of one bundle.
+
+        Raises:
+            TooLargeError: Too many files or bytes.
+            ForbiddenPathError: Too deep, or a path too long.
+        """
+        if self.files > limits.files:
+            raise TooLargeError("a tree has too many files", limit=limits.files, limit_name="files")
+        if self.size_bytes > limits.tree_bytes:
+            raise TooLargeError(
+                "a tree's files are too large together",
+                limit=limits.tree_bytes,
+                limit_name="tree_bytes",
+            )
+        if self.depth > limits.tree_depth:
+            raise ForbiddenPathError(
+                "a tree is too deep", limit=limits.tree_depth, limit_name="tree_depth"
+            )
+        if self.path_bytes > limits.path_bytes:
+            raise ForbiddenPathError(
+                "a path is too long", limit=limits.path_bytes, limit_name="path_bytes"
+            )
+
+
+def add_measures(entries: Iterable[tuple[TreeEntry, Measure | int]]) -> Measure:
+    """The measure of a directory from those of its entries.
+
+    Args:
+        entries: Each with the measure of a directory or the size of a file.
+    """
+    files = size_bytes = depth = path_bytes = 0
+    for entry, part in entries:
+        name_bytes = len(entry.name.encode("utf-8"))
+        if isinstance(part, int):
+            files, size_bytes = files + 1, size_bytes + part
+            path_bytes = max(path_bytes, name_bytes)
+        else:
+            files, size_bytes = files + part.files, size_bytes + part.size_bytes
+            depth = max(depth, part.depth + 1)
+            path_bytes = max(path_bytes, name_bytes + 1 + part.path_bytes)
+    return Measure(files, size_bytes, depth, path_bytes)
+
+
+class MeasureBook:
+    """Measures of held trees, computed once: an id never changes its meaning.
+
+    Args:
+        objects: Where trees and sizes are read.
+    """
+
+    def __init__(self, objects: ObjectDatabase) -> None:
+        self._objects = objects
+        self._known: dict[Oid, Measure] = {}
+
+    def measure(self, tree: Oid) -> Measure:
+        """The measure of a held tree.
+
+        Raises:
+            StoreCorruptError: An object is missing or corrupt.
+        """
+        known = self._known.get(tree)
+        if known is None:
+            known = add_measures(
+                (entry, self.measure(entry.oid))
+                if entry.is_tree
+                else (entry, self._objects.blob_size(entry.oid))
+                for entry in self._objects.read_tree(tree)
+            )
+            if len(self._known) > _MAX_MEASURES:
+                self._known = {}
+            self._known[tree] = known
+        return known
+
+
+class HeldClosure:
+    """Everything that the prerequisites of a bundle file reach, found only as far as asked.
+
+    Args:
+        objects: The store.
+        history: Its revisions.
+        prerequisites: Held commits that the bundle file builds on.
+    """
+
+    def __init__(
+        self, objects: ObjectDatabase, history: History, prerequisites: Iterable[Revision]
+    ) -> None:
+        self._objects = objects
+        self._known: set[Oid] = set()
+        self._steps = self._explore(history, tuple(prerequisites))
+
+    def note(self, entries: Iterable[TreeEntry]) -> None:
+        """Remember entries of a directory that a prerequisite is known to reach."""
+        self._known.update(entry.oid for entry in entries)
+
+    def holds(self, oid: Oid) -> bool:
+        """Whether a prerequisite reaches an object.
+
+        The trees of the prerequisites are searched before their history.
+
+        Raises:
+            StoreCorruptError: An object on the way is missing or corrupt.
+        """
+        while oid not in self._known:
+            if next(self._steps, None) is None:
+                return False
+        return True
+
+    def _explore(self, history: History, tips: tuple[Revision, ...]) -> Iterator[bool]:
+        for tip in tips:
+            newer: Oid | None = None
+            for revision in history.walk(tip):
+                older = revision.digest.raw
+                self._known.update((older, revision.commit.raw))
+                for step in compare_trees(self._objects.read_tree, newer, older):
+                    if step.new is not None:
+                        self._known.add(step.new)
+                newer = older
+                yield True
+
+
+class ClosureCheck:
+    """Walks the trees of new commits, oldest first.
+
+    Args:
+        pack: What came.
+        objects: What is held.
+        held: What the prerequisites reach.
+        measures: Measures of held trees.
+        limits: Bounds.
+    """
+
+    def __init__(
+        self,
+        pack: ReceivedPack,
+        objects: ObjectDatabase,
+        held: HeldClosure,
+        measures: MeasureBook,
+        limits: Limits,
+    ) -> None:
+        self._pack = pack
+        self._objects = objects
+        self._held = held
+        self._book = measures
+        self._limits = limits
+        self._trees: dict[Oid, Measure] = {}
+        self._entries: dict[Oid, tuple[TreeEntry, ...]] = {}
+        self.used: set[Oid] = set()
+
+    def verify_tree(self, tree: Oid, before: Oid | None) -> None:
+        """Check the tree of one new commit.
+
+        Args:
+            tree: Its root.
+            before: The root of its parent's tree, checked or held; None for a first commit.
+
+        Raises:
+            MissingObjectError: Something it names neither came nor is held.
+            MalformedBundleError: A tree that is none, or an id used with the wrong type.
+            ForbiddenModeError: See `parse_tree`.
+            ForbiddenPathError: See `parse_tree`; or too deep, or a path too long.
+            TooLargeError: Too many files or bytes.
+        """
+        self._visit(tree, before, 0).verify(self._limits)
+
+    def _visit(self, tree: Oid, before: Oid | None, depth: int) -> Measure:
+        known = self._trees.get(tree)
+        if known is not None:
+            return known
+        if depth > self._limits.tree_depth:
+            raise ForbiddenPathError(
+                "a tree is too deep", limit=self._limits.tree_depth, limit_name="tree_depth"
+            )
+        packed = self._pack.objects.get(tree)
+        if packed is None:
+            measure = self._measure_held(tree, before)
+        else:
+            self._use(tree, packed.kind, Kind.TREE)
+            measure = self._visit_entries(tree, before, depth)
+        # Refused at once: a directory repeated on every level grows without bound.
+        if measure.files > self._limits.files:
+            measure.verify(self._limits)
+        self._trees[tree] = measure
+        return measure
+
+    def _measure_held(self, tree: Oid, before: Oid | None) -> Measure:
+        if tree != before and not self._held.holds(tree):
+            raise _missing(tree)
+        return self._book.measure(tree)
+
+    def _visit_entries(self, tree: Oid, before: Oid | None, depth: int) -> Measure:
+        entries = self._parse(tree)
+        old = {(entry.name, entry.is_tree): entry.oid for entry in self._load(before)}
+        return add_measures(
+            (entry, self._visit(entry.oid, old.get((entry.name, True)), depth + 1))
+            if entry.is_tree
+            else (entry, self._visit_blob(entry.oid, old.get((entry.name, False))))
+            for entry in entries
+        )
+
+    def _parse(self, tree: Oid) -> tuple[TreeEntry, ...]:
+        # (5) the raw bytes of every tree that came are checked here.
+        entries = parse_tree(self._pack.read(tree), self._limits)
+        if len(self._entries) > _MAX_PARSED_TREES:
+            self._entries = {}
+        self._entries[tree] = entries
+        return entries
+
+    def _load(self, tree: Oid | None) -> tuple[TreeEntry, ...]:
+        """Entries of a tree of the parent: checked before, or held."""
+        if tree is None:
+            return ()
+        known = self._entries.get(tree)
+        if known is not None:
+            return known
+        if tree in self._pack.objects:
+            return self._parse(tree)
+        entries = self._objects.read_tree(tree)
+        self._held.note(entries)
+        return entries
+
+    def _visit_blob(self, oid: Oid, before: Oid | None) -> int:
+        packed = self._pack.objects.get(oid)
+        if packed is not None:
+            self._use(oid, packed.kind, Kind.BLOB)
+            return packed.size
+        if oid != before and not self._held.holds(oid):
+            raise _missing(oid)
+        return self._objects.blob_size(oid)
+
+    def _use(self, oid: Oid, kind: Kind, wanted: Kind) -> None:
+        if kind != wanted:
+            raise MalformedBundleError(
+                f"a tree names a {kind.name.lower()} as a {wanted.name.lower()}", object=oid.hex()
+            )
+        self.used.add(oid)
+
+
+def _missing(oid: Oid) -> MissingObjectError:
+    return MissingObjectError(
+        "the bundle file needs an object that neither came nor is held", object=oid.hex()
+    )

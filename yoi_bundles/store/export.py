@@ -1,0 +1,145 @@
+"""Writes bundle files: which objects to send, and each as small as it gets.
+
+Objects are found by comparing every commit's tree with its parent's, so the cost follows what
+changed. A changed file or directory is a delta against the same path's version before it.
+
+Source: docs/format.md, "Bundle file"; docs/adr/0004 and 0005; gitformat-pack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import BinaryIO, NamedTuple
+
+from yoi_bundles.errors import InvalidInputError
+from yoi_bundles.model.ids import CommitId
+from yoi_bundles.model.revision import Revision
+from yoi_bundles.store.bundlefile import BundleFileInfo, encode_bundle_header
+from yoi_bundles.store.deltas import encode_delta
+from yoi_bundles.store.faults import storage_faults
+from yoi_bundles.store.history import History
+from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.objects import Kind, Oid
+from yoi_bundles.store.packwriter import PackWriter
+from yoi_bundles.store.trees import compare_trees
+
+_MAX_DELTA_DEPTH = 50
+_MAX_DELTA_BYTES = 2 * 1024 * 1024
+
+
+class _Item(NamedTuple):
+    """One object to send, and the object its path held before."""
+
+    oid: Oid
+    kind: Kind
+    previous: Oid | None
+
+
+class _Sent(NamedTuple):
+    """Where an object stands in the pack and how long its delta chain is."""
+
+    offset: int
+    depth: int
+
+
+def write_bundle_file(
+    objects: ObjectDatabase,
+    history: History,
+    out: BinaryIO,
+    target: Revision,
+    bases: Sequence[CommitId],
+) -> BundleFileInfo:
+    """Write a bundle file that brings a receiver from one of its commits to the target.
+
+    Args:
+        objects: Where everything is read, verified on each read.
+        history: Revisions of the repository.
+        out: Gets the file; nothing is read back or sought.
+        target: The tip.
+        bases: Commits the receiver has; those that are no ancestor of the target are ignored.
+
+    Returns:
+        What was written.
+
+    Raises:
+        InvalidInputError: The target is among the bases: there is nothing to send.
+        StoreCorruptError: An object is missing or corrupt; the output is to be thrown away.
+        StoreError: The output could not be written.
+    """
+    if target.commit in bases:
+        raise InvalidInputError("the receiver has the target already", hint="send nothing")
+    base, revisions = _select_revisions(history, target, frozenset(bases))
+    items = _list_items(objects, base, revisions)
+    header = encode_bundle_header(target.commit, () if base is None else (base.commit,))
+    with storage_faults("write a bundle file"):
+        out.write(header)
+    pack = _write_pack(objects, out, items)
+    return BundleFileInfo(
+        target.commit,
+        target.digest,
+        None if base is None else base.commit,
+        len(header) + pack.size_bytes,
+        len(items),
+    )
+
+
+def _select_revisions(
+    history: History, target: Revision, bases: frozenset[CommitId]
+) -> tuple[Revision | None, list[Revision]]:
+    """The newest base below the target, and what lies between, oldest first."""
+    chosen: list[Revision] = []
+    for revision in history.walk(target):
+        if revision.commit in bases:
+            return revision, chosen[::-1]
+        chosen.append(revision)
+    return None, chosen[::-1]
+
+
+def _list_items(
+    objects: ObjectDatabase, base: Revision | None, revisions: Sequence[Revision]
+) -> list[_Item]:
+    """Every object to send once, commits first, bases of deltas before their deltas."""
+    items = [_Item(revision.commit.raw, Kind.COMMIT, None) for revision in revisions]
+    seen: set[Oid] = set()
+    before = None if base is None else base.digest.raw
+    for revision in revisions:
+        tree = revision.digest.raw
+        if tree != before and tree not in seen:
+            seen.add(tree)
+            items.append(_Item(tree, Kind.TREE, before))
+        for step in compare_trees(objects.read_tree, before, tree):
+            if step.new is not None and step.new not in seen:
+                seen.add(step.new)
+                kind = Kind.TREE if step.is_tree else Kind.BLOB
+                items.append(_Item(step.new, kind, step.old))
+        before = tree
+    return items
+
+
+def _write_pack(objects: ObjectDatabase, out: BinaryIO, items: Sequence[_Item]) -> PackWriter:
+    with storage_faults("write a bundle file"):
+        pack = PackWriter(out, len(items))
+        sent: dict[Oid, _Sent] = {}
+        for item in items:
+            data = objects.read(item.oid, item.kind)
+            sent[item.oid] = _add_item(objects, pack, item, data, sent)
+        pack.finish()
+    return pack
+
+
+def _add_item(
+    objects: ObjectDatabase, pack: PackWriter, item: _Item, data: bytes, sent: dict[Oid, _Sent]
+) -> _Sent:
+    """Add one object, as a delta if that is smaller and the chain is short enough."""
+    previous = None if item.previous is None else sent.get(item.previous)
+    if item.previous is None or (previous and previous.depth >= _MAX_DELTA_DEPTH):
+        return _Sent(pack.add(item.oid, item.kind, data), 0)
+    base = objects.read(item.previous, item.kind)
+    if len(base) + len(data) > _MAX_DELTA_BYTES:
+        return _Sent(pack.add(item.oid, item.kind, data), 0)
+    delta = encode_delta(base, data)
+    if len(delta) >= len(data):
+        return _Sent(pack.add(item.oid, item.kind, data), 0)
+    if previous is None:
+        return _Sent(pack.add_ref_delta(item.oid, item.previous, delta), 1)
+    return _Sent(pack.add_ofs_delta(item.oid, previous.offset, delta), previous.depth + 1)

@@ -1,0 +1,106 @@
+"""Durable files: write, fsync, rename, fsync the directory; and the one writer lock.
+
+Source: docs/format.md, "Order of writes"; restic's local backend for the same order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+TEMP_PREFIX = "tmp_yoi_"
+"""How every temporary file of ours begins, so that recovery can tell them from git's."""
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory survive a power loss."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_new_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Create a file that must not exist, and make its bytes durable (not yet its name).
+
+    Raises:
+        FileExistsError: The file exists.
+        OSError: Writing failed; the file is gone again.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Put new content under a name, atomically and durably.
+
+    Raises:
+        OSError: Writing failed; the old content is still there.
+    """
+    temporary = path.with_name(f"{TEMP_PREFIX}{secrets.token_hex(8)}")
+    write_new_file(temporary, data, mode)
+    try:
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def make_directories(path: Path, below: Path) -> None:
+    """Create missing directories, each made durable in its parent.
+
+    Args:
+        path: The directory wanted.
+        below: An ancestor that exists.
+    """
+    missing: list[Path] = []
+    while path != below and not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for directory in reversed(missing):
+        directory.mkdir(exist_ok=True)
+        sync_directory(directory.parent)
+
+
+@contextlib.contextmanager
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Hold the lock of a file; waits for other threads and processes, dies with its owner.
+
+    Args:
+        path: The lock file; it is created if missing and never removed.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds a lock on the file; False if there is no such file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

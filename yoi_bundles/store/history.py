@@ -1,0 +1,143 @@
+"""Revisions of one repository: parsed once, walked from newest to oldest.
+
+Source: docs/format.md, "Refs" and "Commits and trailers".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from yoi_bundles.errors import InvalidInputError, StoreCorruptError, VerificationError
+from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
+from yoi_bundles.model.limits import Limits
+from yoi_bundles.model.revision import Revision
+from yoi_bundles.store.bundlefile import MAIN_REF
+from yoi_bundles.store.commits import parse_commit
+from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.objects import Kind
+from yoi_bundles.store.refs import RefStore, bundle_ref
+
+_CACHED_REVISIONS = 4096
+
+
+class History:
+    """What the refs and commits of a repository say.
+
+    Args:
+        workspace: Whose commits these must be.
+        objects: Where commits are read.
+        refs: Where lines begin.
+        limits: Bounds of a commit.
+    """
+
+    def __init__(
+        self, workspace: WorkspaceId, objects: ObjectDatabase, refs: RefStore, limits: Limits
+    ) -> None:
+        self._workspace = workspace
+        self._objects = objects
+        self._refs = refs
+        self._limits = limits
+        self._revisions: dict[CommitId, Revision] = {}
+
+    def read(self, commit: CommitId) -> Revision:
+        """The revision of a commit that must be here.
+
+        Raises:
+            StoreCorruptError: Missing, not a revision of this workspace, or its bytes are wrong.
+        """
+        cached = self._revisions.get(commit)
+        if cached is not None:
+            return cached
+        raw = self._objects.read(commit.raw, Kind.COMMIT)
+        try:
+            revision = parse_commit(raw, self._limits).revision
+        except (VerificationError, InvalidInputError) as error:
+            raise StoreCorruptError(
+                f"commit {commit} is not a revision: {error.message}", object=str(commit)
+            ) from error
+        if revision.workspace != self._workspace:
+            raise StoreCorruptError(f"commit {commit} is of another workspace")
+        if len(self._revisions) > _CACHED_REVISIONS:
+            self._revisions = {}
+        self._revisions[commit] = revision
+        return revision
+
+    def walk(self, start: Revision | None) -> Iterator[Revision]:
+        """A revision and its ancestors, newest first, read as they are asked for.
+
+        Raises:
+            StoreCorruptError: While iterating: an ancestor is missing or corrupt.
+        """
+        revision = start
+        while revision is not None:
+            yield revision
+            revision = None if revision.parent is None else self.read(revision.parent)
+
+    def haves(self, limit: int) -> tuple[CommitId, ...]:
+        """The newest commits, newest first: what an increment may build on.
+
+        Raises:
+            StoreCorruptError: A commit is missing or corrupt.
+        """
+        return tuple(revision.commit for revision in islice(self.walk(self.find_head()), limit))
+
+    def find_head(self) -> Revision | None:
+        """The newest revision, or None in an empty repository.
+
+        Raises:
+            StoreCorruptError: The ref or its commit is corrupt.
+        """
+        commit = self._refs.find(MAIN_REF)
+        return None if commit is None else self.read(commit)
+
+    def find_bundle(self, digest: Digest) -> Revision | None:
+        """The revision that a bundle's ref names.
+
+        The newest revision is found even if a crash came between its ref and the bundle's.
+
+        Raises:
+            StoreCorruptError: The ref names a commit with another tree, or one that is corrupt.
+        """
+        commit = self._refs.find(bundle_ref(digest))
+        if commit is None:
+            head = self.find_head()
+            return head if head is not None and head.digest == digest else None
+        revision = self.read(commit)
+        if revision.digest != digest:
+            raise StoreCorruptError(f"the ref of bundle {digest} names another tree")
+        return revision
+
+    def find_commit(self, commit: CommitId) -> Revision | None:
+        """A revision by its commit, if a ref of ours reaches it.
+
+        An object that is merely present (a leftover, an operator's experiment) is not history.
+
+        Raises:
+            StoreCorruptError: A commit on the way is missing or corrupt.
+        """
+        found = self._objects.find(commit.raw)
+        if found is None or found[0] != Kind.COMMIT:
+            return None
+        try:
+            revision = parse_commit(found[1], self._limits).revision
+        except (VerificationError, InvalidInputError):
+            return None
+        if revision.workspace != self._workspace:
+            return None
+        if self._refs.find(bundle_ref(revision.digest)) == commit:
+            return revision
+        return revision if self.is_ancestor(revision, self.find_head()) else None
+
+    def is_ancestor(self, ancestor: Revision, descendant: Revision | None) -> bool:
+        """Whether a line of history holds a revision; a revision is its own ancestor.
+
+        Only as many commits are read as lie between the two numbers.
+
+        Raises:
+            StoreCorruptError: A commit on the way is missing or corrupt.
+        """
+        for revision in self.walk(descendant):
+            if revision.number <= ancestor.number:
+                return revision.commit == ancestor.commit
+        return False

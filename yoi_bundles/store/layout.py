@@ -1,0 +1,81 @@
+"""The files of a bare SHA-256 repository of ours.
+
+Source: gitrepository-layout; git-config, ``extensions.objectFormat``; docs/format.md.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from yoi_bundles.errors import BundleMissingError, InvalidInputError, StoreCorruptError
+from yoi_bundles.model.ids import WorkspaceId
+from yoi_bundles.store.bundlefile import MAIN_REF
+from yoi_bundles.store.faults import storage_faults
+from yoi_bundles.store.files import sync_directory, write_new_file
+
+LOCK_FILE = "yoi.lock"
+QUARANTINE = "quarantine"
+
+# gc.auto=0: maintenance is started by us or by an operator, never by a passing git command.
+_CONFIG = """\
+[core]
+\trepositoryformatversion = 1
+\tfilemode = true
+\tbare = true
+\tlogallrefupdates = false
+[extensions]
+\tobjectformat = sha256
+[gc]
+\tauto = 0
+[receive]
+\tdenyCurrentBranch = refuse
+[yoi]
+\tformat = 1
+\tworkspace = {workspace}
+"""
+_WORKSPACE = re.compile(r"^\[yoi\]\s[^\[]*?^\s*workspace\s*=\s*(\S+)\s*$", re.MULTILINE)
+_FORMAT = re.compile(r"^\s*objectformat\s*=\s*sha256\s*$", re.MULTILINE | re.IGNORECASE)
+
+
+def create_layout(path: Path, workspace: WorkspaceId) -> None:
+    """Make an empty repository in a directory that does not exist or is empty.
+
+    Raises:
+        InvalidInputError: The directory holds something.
+        StoreError: It could not be made.
+    """
+    with storage_faults("create a repository"):
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise InvalidInputError("the directory for a repository is not empty")
+        for name in ("objects/info", "objects/pack", "refs/heads", "refs/bundles", QUARANTINE):
+            (path / name).mkdir(parents=True)
+        (path / QUARANTINE).chmod(0o700)
+        write_new_file(path / "config", _CONFIG.format(workspace=workspace).encode("ascii"))
+        write_new_file(path / "HEAD", f"ref: {MAIN_REF}\n".encode("ascii"))
+        write_new_file(path / LOCK_FILE, b"")
+        for directory in (path / "objects", path / "refs", path, path.parent):
+            sync_directory(directory)
+
+
+def read_workspace(path: Path) -> WorkspaceId:
+    """The workspace that a repository was made for.
+
+    Raises:
+        BundleMissingError: There is no repository.
+        StoreCorruptError: It is not one of ours.
+        StoreError: It could not be read.
+    """
+    with storage_faults("read a repository's configuration"):
+        try:
+            config = (path / "config").read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            raise BundleMissingError("there is no such repository") from None
+    match = _WORKSPACE.search(config)
+    if match is None or _FORMAT.search(config) is None:
+        raise StoreCorruptError("not a SHA-256 repository of a workspace")
+    try:
+        return WorkspaceId.parse(match[1])
+    except InvalidInputError as error:
+        raise StoreCorruptError(error.message) from error

@@ -1,0 +1,191 @@
+"""Objects of one repository: read through dulwich and verified, written as whole packs.
+
+Source: DULWICH facts in docs/adr/0002; gitrepository-layout, "objects".
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+
+from dulwich.object_format import SHA256
+from dulwich.object_store import DiskObjectStore
+from dulwich.objects import ObjectID, RawObjectID
+from dulwich.pack import write_pack_index_v2
+
+from yoi_bundles.errors import StoreCorruptError, VerificationError
+from yoi_bundles.model.limits import Limits
+from yoi_bundles.store.faults import storage_faults
+from yoi_bundles.store.files import TEMP_PREFIX, sync_directory
+from yoi_bundles.store.objects import Kind, Oid, TreeEntry, hash_object, kind_name, parse_tree
+from yoi_bundles.store.packwriter import PackEntry
+
+_TREE_CACHE_ENTRIES = 200_000
+_SIZE_CACHE_ENTRIES = 200_000
+
+
+class ObjectDatabase:
+    """The ``objects`` directory of a repository.
+
+    Reading is safe from several threads: dulwich shares one file position per pack, so a lock is
+    held for the length of one read. Packs that another program made are found on a miss.
+
+    Args:
+        path: The ``objects`` directory.
+        limits: Bounds of what a stored tree may hold; those of receiving.
+    """
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self._path = path
+        self._limits = limits
+        self._store = DiskObjectStore(str(path), object_format=SHA256)
+        # dulwich warns of packs left open; whoever forgets close() gets it at the end of life.
+        weakref.finalize(self, self._store.close)
+        self._lock = Lock()
+        self._trees: dict[Oid, tuple[TreeEntry, ...]] = {}
+        self._cached_entries = 0
+        self._sizes: dict[Oid, int] = {}
+
+    @property
+    def pack_directory(self) -> Path:
+        """Where packs are."""
+        return self._path / "pack"
+
+    def close(self) -> None:
+        """Close the files of all packs; a later read opens them again."""
+        with self._lock:
+            self._store.close()
+
+    def contains(self, oid: Oid) -> bool:
+        """Whether an object of this id is here; its bytes are not looked at.
+
+        Raises:
+            StoreError: Packs could not be read.
+        """
+        with self._lock, storage_faults("look up an object"):
+            return ObjectID(oid.hex().encode("ascii")) in self._store
+
+    def find(self, oid: Oid) -> tuple[int, bytes] | None:
+        """Type and bytes of an object, hashed on every read; None if it is not here.
+
+        Raises:
+            StoreCorruptError: The bytes are not what the id says.
+            StoreError: Packs could not be read.
+        """
+        with self._lock:
+            found = self._read(oid)
+        if found is None:
+            return None
+        kind, data = found
+        if kind not in (Kind.COMMIT, Kind.TREE, Kind.BLOB) or hash_object(kind, data) != oid:
+            raise StoreCorruptError(
+                f"object {oid.hex()} is corrupt", hint="verify the store", object=oid.hex()
+            )
+        return kind, data
+
+    def _read(self, oid: Oid) -> tuple[int, bytes] | None:
+        try:
+            with storage_faults("read an object"):
+                return self._store.get_raw(RawObjectID(oid))
+        except BaseException as error:
+            cause = error.__cause__
+            if isinstance(cause, KeyError):
+                return None
+            if cause is None or isinstance(cause, OSError):
+                raise
+            raise StoreCorruptError(
+                f"object {oid.hex()} cannot be read", hint="verify the store", object=oid.hex()
+            ) from cause
+
+    def read(self, oid: Oid, kind: Kind) -> bytes:
+        """Bytes of an object that must be here and of this type.
+
+        Raises:
+            StoreCorruptError: It is missing, of another type, or its bytes are wrong.
+            StoreError: Packs could not be read.
+        """
+        found = self.find(oid)
+        if found is None or found[0] != kind:
+            what = "is missing" if found is None else f"is not a {kind_name(kind)}"
+            raise StoreCorruptError(f"object {oid.hex()} {what}", object=oid.hex())
+        return found[1]
+
+    def read_tree(self, oid: Oid) -> tuple[TreeEntry, ...]:
+        """Entries of a directory; kept in memory, since ids never change their meaning.
+
+        Raises:
+            StoreCorruptError: Missing, not a tree, or one that no bundle may have.
+        """
+        cached = self._trees.get(oid)
+        if cached is not None:
+            return cached
+        try:
+            entries = parse_tree(self.read(oid, Kind.TREE), self._limits)
+        except VerificationError as error:
+            raise StoreCorruptError(
+                f"tree {oid.hex()} is not one of a bundle: {error.message}", object=oid.hex()
+            ) from error
+        if self._cached_entries + len(entries) > _TREE_CACHE_ENTRIES:
+            self._trees, self._cached_entries = {}, 0
+        self._trees[oid] = entries
+        self._cached_entries += len(entries) + 1
+        return entries
+
+    def blob_size(self, oid: Oid) -> int:
+        """Length of a file's content.
+
+        Raises:
+            StoreCorruptError: Missing, not a blob, or its bytes are wrong.
+        """
+        size = self._sizes.get(oid)
+        if size is None:
+            size = len(self.read(oid, Kind.BLOB))
+            if len(self._sizes) > _SIZE_CACHE_ENTRIES:
+                self._sizes = {}
+            self._sizes[oid] = size
+        return size
+
+    def install_pack(self, write: Callable[[Path], tuple[bytes, list[PackEntry]]]) -> None:
+        """Write a pack and its index and make both durable; the caller holds the writer lock.
+
+        Order: pack and index are written and fsynced under temporary names, the pack is renamed,
+        then the index (git and dulwich see a pack by its index), then the directory is fsynced.
+
+        Args:
+            write: Writes and fsyncs the pack at a path; returns its checksum and entries.
+
+        Raises:
+            StorageFullError: No room; nothing is left behind.
+            StoreError: Writing failed; nothing is left behind.
+        """
+        pack = self.pack_directory / f"{TEMP_PREFIX}incoming.pack"
+        index = pack.with_suffix(".idx")
+        try:
+            with storage_faults("write a pack"):
+                checksum, entries = write(pack)
+                _write_index(index, checksum, entries)
+                name = f"pack-{checksum.hex()}"
+                pack, index = _tag(pack, checksum), _tag(index, checksum)
+                pack.rename(self.pack_directory / f"{name}.pack")
+                index.rename(self.pack_directory / f"{name}.idx")
+                sync_directory(self.pack_directory)
+        except BaseException:
+            pack.unlink(missing_ok=True)
+            index.unlink(missing_ok=True)
+            raise
+
+
+def _tag(temporary: Path, checksum: bytes) -> Path:
+    """Name a temporary file after its pack: recovery then knows which half rename to undo."""
+    return temporary.rename(temporary.with_stem(f"{TEMP_PREFIX}{checksum.hex()}"))
+
+
+def _write_index(path: Path, checksum: bytes, entries: list[PackEntry]) -> None:
+    with path.open("wb") as file:
+        write_pack_index_v2(file, [(e.oid, e.offset, e.crc32) for e in sorted(entries)], checksum)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o444)

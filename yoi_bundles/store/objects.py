@@ -1,0 +1,140 @@
+"""Git objects as bytes: ids, tree entries, the strict tree parser.
+
+Source: gitformat-pack (object types); git-hash-object; docs/format.md, "Trees".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from hashlib import sha256
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
+
+from yoi_bundles.errors import (
+    ForbiddenModeError,
+    ForbiddenPathError,
+    MalformedBundleError,
+    TooLargeError,
+)
+from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+from yoi_bundles.model.paths import verify_name, verify_siblings
+
+Oid: TypeAlias = bytes
+"""32 raw bytes of an object id; inside store/ only."""
+
+OID_BYTES = 32
+FILE_MODE = b"100644"
+TREE_MODE = b"40000"
+EMPTY_TREE: Oid = sha256(b"tree 0\0").digest()
+
+
+class Kind(IntEnum):
+    """Object types by their number in a pack; tags (4) have no place in a bundle."""
+
+    COMMIT = 1
+    TREE = 2
+    BLOB = 3
+
+
+_NAMES: Mapping[int, bytes] = MappingProxyType({1: b"commit", 2: b"tree", 3: b"blob"})
+_ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]*)\0(.{32})", re.DOTALL)
+
+
+class TreeEntry(NamedTuple):
+    """One entry of a directory."""
+
+    name: str
+    is_tree: bool
+    oid: Oid
+
+
+def hash_object(kind: int, data: bytes) -> Oid:
+    """The id of an object: SHA-256 over type, length and content."""
+    digest = sha256(b"%s %d\0" % (_NAMES[kind], len(data)))
+    digest.update(data)
+    return digest.digest()
+
+
+def kind_name(kind: int) -> str:
+    """The type as git spells it."""
+    return _NAMES[kind].decode("ascii")
+
+
+def _sort_key(name: bytes, is_tree: bool) -> bytes:
+    """Git orders entries as if directory names ended with a slash."""
+    return name + b"/" if is_tree else name
+
+
+def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
+    """The canonical bytes of a directory.
+
+    Args:
+        entries: In any order; names are not checked here.
+    """
+    rows = sorted(
+        (_sort_key(entry.name.encode("utf-8"), entry.is_tree), entry) for entry in entries
+    )
+    return b"".join(
+        b"%s %s\0%s"
+        % (TREE_MODE if entry.is_tree else FILE_MODE, entry.name.encode("utf-8"), entry.oid)
+        for _, entry in rows
+    )
+
+
+def parse_tree(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[TreeEntry, ...]:
+    """Parse a directory whose every entry follows the rules of a bundle.
+
+    Args:
+        raw: Content of a tree object.
+        limits: Bounds; ``tree_entries`` and ``name_bytes`` apply.
+
+    Raises:
+        MalformedBundleError: Not a tree, not in order, or a name twice.
+        ForbiddenModeError: An entry that is neither a regular file nor a directory.
+        ForbiddenPathError: A name that is unsafe, or two that collide.
+        TooLargeError: More entries than a directory may have.
+
+    Source: docs/format.md, "Trees"; git's fsck_tree.
+    """
+    entries: list[TreeEntry] = []
+    position, previous = 0, b""
+    while position < len(raw):
+        match = _ENTRY.match(raw, position)
+        if match is None:
+            raise MalformedBundleError("a tree entry is truncated or has no mode")
+        mode, name, oid = match.groups()
+        is_tree = _verify_mode(mode)
+        key = _sort_key(name, is_tree)
+        if key <= previous:
+            raise MalformedBundleError("tree entries are out of order or double")
+        previous, position = key, match.end()
+        entries.append(TreeEntry(_verify_name(name, limits), is_tree, oid))
+    if len(entries) > limits.tree_entries:
+        raise TooLargeError(
+            "a directory has too many entries",
+            limit=limits.tree_entries,
+            limit_name="tree_entries",
+        )
+    verify_siblings(entry.name for entry in entries)
+    return tuple(entries)
+
+
+def _verify_mode(mode: bytes) -> bool:
+    """Whether the mode is a directory's; regular file is the only other choice."""
+    if mode == FILE_MODE:
+        return False
+    if mode == TREE_MODE:
+        return True
+    shown = mode.decode("ascii")
+    raise ForbiddenModeError(
+        f"a tree entry has mode {shown}; only 100644 and 40000 may stand in a bundle", mode=shown
+    )
+
+
+def _verify_name(name: bytes, limits: Limits) -> str:
+    try:
+        return verify_name(name.decode("utf-8"), limits)
+    except UnicodeDecodeError:
+        raise ForbiddenPathError("a name in a tree is not UTF-8") from None

@@ -1,0 +1,324 @@
+"""One pass over a received pack: every byte accounted for, every object hashed once.
+
+Step 4 of receive. Nothing is believed: counts, sizes, offsets and deltas are bounded before they
+cost memory or time. What is needed again later is kept within a budget, or inflated again within
+the same total cap.
+
+Source: gitformat-pack; docs/adr/0002; docs/format.md, "Receive".
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import sha256
+from typing import NamedTuple, TypeAlias
+
+from yoi_bundles.errors import MalformedBundleError, MissingObjectError, TooLargeError
+from yoi_bundles.model.limits import Limits
+from yoi_bundles.store.deltas import apply_delta, read_size
+from yoi_bundles.store.objects import OID_BYTES, Kind, Oid, hash_object
+from yoi_bundles.store.packwriter import OFS_DELTA, PACK_HEADER_BYTES, REF_DELTA, PackEntry
+
+_SMALLEST_ENTRY_BYTES = 9
+"""One header byte and the shortest zlib stream."""
+_KEPT_BYTES = 64 * 1024 * 1024
+_KEPT_DELTA_BYTES = 32 * 1024 * 1024
+_WINDOW_SLACK = 64
+
+BaseLoader: TypeAlias = Callable[[Oid], "tuple[int, bytes] | None"]
+"""Finds a delta's base among what is held; None if it is not."""
+
+
+class _Raw(NamedTuple):
+    """An entry as it stands in the file."""
+
+    offset: int
+    kind: int
+    size: int
+    data_offset: int
+    end: int
+    base: int | Oid | None
+
+
+class PackedObject(NamedTuple):
+    """An object whose id has been computed."""
+
+    kind: Kind
+    size: int
+    offset: int
+    depth: int
+
+
+class ReceivedPack:
+    """A pack whose every object has been inflated, resolved and hashed.
+
+    Args:
+        view: The pack's bytes, from ``PACK`` to the end of the file.
+        limits: Bounds.
+        find_base: Finds bases that are not in the pack.
+
+    Raises:
+        MalformedBundleError: Any deviation from the format, at construction.
+        MissingObjectError: A delta whose base is neither in the pack nor held.
+        TooLargeError: A bound was passed.
+    """
+
+    def __init__(self, view: memoryview, limits: Limits, find_base: BaseLoader) -> None:
+        self.view = view
+        self._limits = limits
+        self._find_base = find_base
+        self._end = len(view) - OID_BYTES
+        self._work_left = limits.inflated_bytes
+        self._kept: OrderedDict[Oid, bytes] = OrderedDict()
+        self._kept_left = _KEPT_BYTES
+        self._delta_left = _KEPT_DELTA_BYTES
+        self._raw: dict[int, _Raw] = {}
+        self._oid_at: dict[int, Oid] = {}
+        self._crc: dict[int, int] = {}
+        self._waiting: dict[int | Oid, list[tuple[_Raw, bytes | None]]] = {}
+        self.objects: dict[Oid, PackedObject] = {}
+        self.external_bases: dict[Oid, int] = {}
+        self.inflated_bytes = 0
+        self._scan()
+        self._resolve_external()
+
+    @property
+    def entries(self) -> list[PackEntry]:
+        """What an index of the pack says."""
+        return [
+            PackEntry(oid, packed.offset, self._crc[packed.offset])
+            for oid, packed in self.objects.items()
+        ]
+
+    def read(self, oid: Oid) -> bytes:
+        """Bytes of an object of the pack, from memory or inflated again.
+
+        Raises:
+            KeyError: The pack has no such object.
+            TooLargeError: Inflating again passes the total cap.
+        """
+        kept = self._kept.get(oid)
+        if kept is not None:
+            return kept
+        return self._rebuild(self.objects[oid])
+
+    # --- (4a) frame: header, count, trailer ----------------------------------------------------
+
+    def _scan(self) -> None:
+        count = self._verify_frame()
+        position = PACK_HEADER_BYTES
+        for _ in range(count):
+            raw, data = self._read_entry(position)
+            position = raw.end
+            self._take(raw, data)
+        if position != self._end:
+            raise MalformedBundleError("the pack has bytes after its last object")
+
+    def _verify_frame(self) -> int:
+        view = self.view
+        if self._end < PACK_HEADER_BYTES or bytes(view[:8]) != b"PACK\0\0\0\x02":
+            raise MalformedBundleError("no pack of version 2 after the header")
+        count = int.from_bytes(view[8:12], "big")
+        if count > self._limits.objects:
+            raise _too_large("objects", self._limits.objects)
+        if count * _SMALLEST_ENTRY_BYTES > self._end - PACK_HEADER_BYTES:
+            raise MalformedBundleError("the pack says it has more objects than fit into it")
+        if sha256(view[: self._end]).digest() != bytes(view[self._end :]):
+            raise MalformedBundleError("the pack's checksum is wrong")
+        return count
+
+    # --- (4b) one entry: header, inflation -----------------------------------------------------
+
+    def _read_entry(self, offset: int) -> tuple[_Raw, bytes]:
+        kind, size, position = self._read_header(offset)
+        if size > self._limits.object_bytes:
+            raise _too_large("object_bytes", self._limits.object_bytes)
+        base: int | Oid | None = None
+        if kind == OFS_DELTA:
+            distance, position = self._read_distance(position)
+            base = offset - distance
+            if distance == 0 or base not in self._raw:
+                raise MalformedBundleError("a delta's base offset is not that of an object")
+        elif kind == REF_DELTA:
+            base = bytes(self.view[position : position + OID_BYTES])
+            position += OID_BYTES
+        elif kind not in (Kind.COMMIT, Kind.TREE, Kind.BLOB):
+            raise MalformedBundleError(f"object type {kind} has no place in a bundle")
+        data, end = self._inflate(position, size)
+        raw = _Raw(offset, kind, size, position, end, base)
+        self._raw[offset] = raw
+        self._crc[offset] = zlib.crc32(self.view[offset:end])
+        return raw, data
+
+    def _byte(self, position: int) -> int:
+        if position >= self._end:
+            raise MalformedBundleError("the pack ends inside an object")
+        return self.view[position]
+
+    def _read_header(self, position: int) -> tuple[int, int, int]:
+        byte = self._byte(position)
+        kind, size, shift = (byte >> 4) & 7, byte & 0x0F, 4
+        while byte & 0x80:
+            position += 1
+            byte = self._byte(position)
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if shift > 46 or (byte == 0):
+                raise MalformedBundleError("an object's size is not in its shortest form")
+        return kind, size, position + 1
+
+    def _read_distance(self, position: int) -> tuple[int, int]:
+        byte = self._byte(position)
+        distance = byte & 0x7F
+        while byte & 0x80:
+            position += 1
+            byte = self._byte(position)
+            distance = ((distance + 1) << 7) | (byte & 0x7F)
+            if distance > len(self.view):
+                raise MalformedBundleError("a delta's base lies before the pack")
+        return distance, position + 1
+
+    def _inflate(self, position: int, size: int) -> tuple[bytes, int]:
+        """Inflate exactly ``size`` bytes; the stream must end there and nowhere else."""
+        self._spend(size)
+        if size > (self._end - position) * self._limits.inflate_ratio:
+            raise _too_large("inflate_ratio", self._limits.inflate_ratio)
+        stream = zlib.decompressobj()
+        window = size + (size >> 10) + _WINDOW_SLACK
+        end = min(position + window, self._end)
+        data = stream.decompress(self.view[position:end], size + 1)
+        while not stream.eof:
+            # Rare: the stream is longer than any sensible compressor makes it.
+            rest = stream.unconsumed_tail
+            if len(data) > size or (not rest and end >= self._end):
+                raise MalformedBundleError("an object's data is longer or shorter than it says")
+            start, end = end, min(end + window, self._end)
+            data += stream.decompress(rest + bytes(self.view[start:end]), size + 1 - len(data))
+        if len(data) != size:
+            raise MalformedBundleError("an object's data is longer or shorter than it says")
+        return data, end - len(stream.unused_data)
+
+    def _spend(self, size: int) -> None:
+        """Count work, also that of inflating a base again: no pack can ask for more."""
+        self._work_left -= size
+        if self._work_left < 0:
+            raise _too_large("inflated_bytes", self._limits.inflated_bytes)
+
+    # --- (4c) ids and deltas -------------------------------------------------------------------
+
+    def _take(self, raw: _Raw, data: bytes) -> None:
+        """Hash an object, or keep a delta until its base is known."""
+        if raw.base is None:
+            self._finish(raw, Kind(raw.kind), data, 0)
+            return
+        base = self._oid_at.get(raw.base) if isinstance(raw.base, int) else raw.base
+        if base is not None and base in self.objects:
+            self._apply(raw, data, self.objects[base].kind, self.read(base), base)
+            return
+        self._verify_delta(data)
+        keep = len(data) <= self._delta_left
+        self._delta_left -= len(data) if keep else 0
+        self._waiting.setdefault(raw.base, []).append((raw, data if keep else None))
+
+    def _verify_delta(self, data: bytes) -> None:
+        """Bounds of a delta that has to wait: its sizes are looked at now."""
+        _, position = read_size(data, 0)
+        size, _ = read_size(data, position)
+        if size > self._limits.object_bytes:
+            raise _too_large("object_bytes", self._limits.object_bytes)
+
+    def _apply(self, raw: _Raw, delta: bytes, kind: Kind, base: bytes, base_oid: Oid) -> None:
+        packed = self.objects.get(base_oid)
+        depth = 1 if packed is None else packed.depth + 1
+        if depth > self._limits.delta_depth:
+            raise _too_large("delta_depth", self._limits.delta_depth)
+        room = min(self._limits.object_bytes, self._work_left)
+        data = apply_delta(base, delta, room)
+        self._spend(len(data))
+        self._finish(raw, kind, data, depth)
+
+    def _finish(self, raw: _Raw, kind: Kind, data: bytes, depth: int) -> None:
+        """Record an object under its id, then every delta that waited for it."""
+        queue = [(raw, kind, data, depth)]
+        while queue:
+            raw, kind, data, depth = queue.pop()
+            oid = hash_object(kind, data)
+            if oid in self.objects:
+                raise MalformedBundleError("the pack holds an object twice")
+            self.objects[oid] = PackedObject(kind, len(data), raw.offset, depth)
+            self._oid_at[raw.offset] = oid
+            self.inflated_bytes += len(data)
+            self._keep(oid, data)
+            waiting = self._waiting.pop(raw.offset, []) + self._waiting.pop(oid, [])
+            for child, delta in waiting:
+                queue.append(self._apply_waiting(child, delta, kind, data, depth + 1))
+
+    def _apply_waiting(
+        self, raw: _Raw, delta: bytes | None, kind: Kind, base: bytes, depth: int
+    ) -> tuple[_Raw, Kind, bytes, int]:
+        if depth > self._limits.delta_depth:
+            raise _too_large("delta_depth", self._limits.delta_depth)
+        if delta is None:
+            delta, _ = self._inflate(raw.data_offset, raw.size)
+        else:
+            self._delta_left += len(delta)
+        data = apply_delta(base, delta, min(self._limits.object_bytes, self._work_left))
+        self._spend(len(data))
+        return raw, kind, data, depth
+
+    def _keep(self, oid: Oid, data: bytes) -> None:
+        """Remember bytes while there is room; the oldest go first."""
+        if len(data) > _KEPT_BYTES // 4:
+            return
+        self._kept[oid] = data
+        self._kept_left -= len(data)
+        while self._kept_left < 0:
+            _, oldest = self._kept.popitem(last=False)
+            self._kept_left += len(oldest)
+
+    def _resolve_external(self) -> None:
+        """Deltas against held objects, until nothing more can be resolved."""
+        has_moved = True
+        while self._waiting and has_moved:
+            has_moved = False
+            for base in [key for key in self._waiting if isinstance(key, bytes)]:
+                found = self._find_base(base) if base in self._waiting else None
+                if found is None:
+                    continue
+                has_moved = True
+                self.external_bases[base] = found[0]
+                for raw, delta in self._waiting.pop(base):
+                    self._finish(*self._apply_waiting(raw, delta, Kind(found[0]), found[1], 1))
+        if self._waiting:
+            missing = next((key for key in self._waiting if isinstance(key, bytes)), b"")
+            raise MissingObjectError(
+                "a delta's base is neither in the pack nor held", object=missing.hex()
+            )
+
+    def _rebuild(self, packed: PackedObject) -> bytes:
+        """Inflate an object again, following its chain of bases."""
+        chain: list[_Raw] = []
+        raw = self._raw[packed.offset]
+        data: bytes | None = None
+        while raw.base is not None and data is None:
+            chain.append(raw)
+            oid = self._oid_at[raw.base] if isinstance(raw.base, int) else raw.base
+            data = self._kept.get(oid)
+            if data is None and oid not in self.objects:
+                found = self._find_base(oid)
+                data = b"" if found is None else found[1]
+            elif data is None:
+                raw = self._raw[self.objects[oid].offset]
+        if data is None:
+            data, _ = self._inflate(raw.data_offset, raw.size)
+        for raw in reversed(chain):
+            delta, _ = self._inflate(raw.data_offset, raw.size)
+            data = apply_delta(data, delta, self._limits.object_bytes)
+            self._spend(len(data))
+        return data
+
+
+def _too_large(name: str, limit: int) -> TooLargeError:
+    return TooLargeError(f"the pack passes the limit {name}", limit=limit, limit_name=name)

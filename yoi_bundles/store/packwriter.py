@@ -1,0 +1,138 @@
+"""Writes one pack, object by object, to any stream.
+
+Source: gitformat-pack, version 2, with SHA-256 as its hash.
+"""
+
+from __future__ import annotations
+
+import zlib
+from hashlib import sha256
+from typing import NamedTuple, Protocol
+
+from yoi_bundles.store.objects import Oid
+
+OFS_DELTA = 6
+REF_DELTA = 7
+PACK_HEADER_BYTES = 12
+
+
+class ByteSink(Protocol):
+    """All a pack is written to needs to do."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of the bytes."""
+        ...
+
+
+class PackEntry(NamedTuple):
+    """What an index says of one object."""
+
+    oid: Oid
+    offset: int
+    crc32: int
+
+
+def encode_pack_header(count: int) -> bytes:
+    """The twelve bytes before the first object."""
+    return b"PACK\0\0\0\x02" + count.to_bytes(4, "big")
+
+
+def encode_entry_header(kind: int, size: int) -> bytes:
+    """Type and inflated size of an object, in their shortest form."""
+    out = bytearray()
+    byte = (kind << 4) | (size & 0x0F)
+    size >>= 4
+    while size:
+        out.append(byte | 0x80)
+        byte = size & 0x7F
+        size >>= 7
+    out.append(byte)
+    return bytes(out)
+
+
+def encode_offset(distance: int) -> bytes:
+    """Distance back to the base of an OFS_DELTA."""
+    out = [distance & 0x7F]
+    distance >>= 7
+    while distance:
+        distance -= 1
+        out.append(0x80 | (distance & 0x7F))
+        distance >>= 7
+    return bytes(reversed(out))
+
+
+class PackWriter:
+    """One pack on its way to a stream; the number of objects is fixed at the start.
+
+    Args:
+        out: Where the bytes go; the pack begins at its current position.
+        count: Objects that will be added.
+    """
+
+    def __init__(self, out: ByteSink, count: int) -> None:
+        self._out = out
+        self._left = count
+        self._hash = sha256()
+        self._offset = 0
+        self.entries: list[PackEntry] = []
+        self._emit(encode_pack_header(count))
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes written so far."""
+        return self._offset
+
+    def add(self, oid: Oid, kind: int, data: bytes) -> int:
+        """Add a whole object.
+
+        Returns:
+            Its offset, for deltas that follow.
+        """
+        return self._add(oid, encode_entry_header(kind, len(data)), zlib.compress(data))
+
+    def add_ofs_delta(self, oid: Oid, base_offset: int, delta: bytes) -> int:
+        """Add a delta against an object written before.
+
+        Returns:
+            Its offset.
+        """
+        header = encode_entry_header(OFS_DELTA, len(delta))
+        header += encode_offset(self._offset - base_offset)
+        return self._add(oid, header, zlib.compress(delta))
+
+    def add_ref_delta(self, oid: Oid, base: Oid, delta: bytes) -> int:
+        """Add a delta against an object that the receiver holds.
+
+        Returns:
+            Its offset.
+        """
+        header = encode_entry_header(REF_DELTA, len(delta)) + base
+        return self._add(oid, header, zlib.compress(delta))
+
+    def finish(self) -> bytes:
+        """Write the trailer.
+
+        Returns:
+            The pack's checksum, 32 bytes.
+
+        Raises:
+            ValueError: Fewer or more objects than announced; a programming error.
+        """
+        if self._left:
+            raise ValueError(f"{self._left} objects announced but not written")
+        checksum = self._hash.digest()
+        self._emit(checksum)
+        return checksum
+
+    def _add(self, oid: Oid, header: bytes, packed: bytes) -> int:
+        offset = self._offset
+        self._emit(header)
+        self._emit(packed)
+        self._left -= 1
+        self.entries.append(PackEntry(oid, offset, zlib.crc32(packed, zlib.crc32(header))))
+        return offset
+
+    def _emit(self, data: bytes) -> None:
+        self._out.write(data)
+        self._hash.update(data)
+        self._offset += len(data)

@@ -1,0 +1,228 @@
+"""What the rest of the house may use of a store: one store is one workspace.
+
+Source: docs/format.md; the contract is executed by tests/contract/test_bundle_store.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import BinaryIO, Final, Literal, Protocol, TypeAlias
+
+from yoi_bundles.model.ids import CommitId, Digest, RelativePath, WorkspaceId
+from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+from yoi_bundles.model.revision import AdvanceCheck, Revision, RevisionDraft
+from yoi_bundles.model.tree import ContentCheck, TreeChange, TreeReader
+from yoi_bundles.store.bundlefile import BundleFileInfo
+from yoi_bundles.store.quarantine import Upload
+
+
+class Unset(Enum):
+    """The type of `UNSET`: not even None was given."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+Expected: TypeAlias = CommitId | Literal[Unset.UNSET] | None
+"""The head a publisher built on: a commit, None for "empty", or `UNSET` for "whatever it is"."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishResult:
+    """The revision that now carries the published files, and whether it was made just now."""
+
+    revision: Revision
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveResult:
+    """What accepting a bundle file did.
+
+    Args:
+        revision: Its tip.
+        is_new: False if the tip was held already; then nothing was written.
+        objects: Objects in its pack.
+        received_bytes: Length of the file.
+        inflated_bytes: Length of its objects.
+    """
+
+    revision: Revision
+    is_new: bool
+    objects: int
+    received_bytes: int
+    inflated_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreProblem:
+    """An object that is not what its id says.
+
+    Args:
+        object_id: 64 hex digits.
+        message: What is wrong with it.
+    """
+
+    object_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What a verification looked at and found.
+
+    Args:
+        objects: Objects hashed.
+        bytes: Their length.
+        problems: Empty if everything is sound.
+    """
+
+    objects: int
+    bytes: int
+    problems: tuple[StoreProblem, ...]
+
+
+class BundleStore(Protocol):
+    """Revisions of one workspace with their bundles.
+
+    Methods raise only `BundleError`; those named here are what a caller may want to tell apart.
+    Any of them may raise `StoreError` (this machine) or `StoreCorruptError` (stored bytes).
+    """
+
+    @property
+    def workspace(self) -> WorkspaceId:
+        """Whose revisions these are."""
+        ...
+
+    def find_head(self) -> Revision | None:
+        """The newest revision, or None in an empty store."""
+        ...
+
+    def find_revision(self, digest: Digest) -> Revision | None:
+        """The newest held revision that carries a bundle; its cost does not grow with history."""
+        ...
+
+    def get_revision(self, digest: Digest, commit: CommitId | None = None) -> Revision:
+        """The revision that carries a bundle, or the one of its revisions with this commit.
+
+        Raises:
+            BundleMissingError: Not held.
+        """
+        ...
+
+    def find_commit(self, commit: CommitId) -> Revision | None:
+        """A revision by its commit, if our history reaches it."""
+        ...
+
+    def revisions(self) -> Iterator[Revision]:
+        """History from the head, newest first, read as it is asked for."""
+        ...
+
+    def held(self) -> Iterator[Revision]:
+        """Every accepted bundle's revision, in order of digests."""
+        ...
+
+    def haves(self, limit: int = 32) -> tuple[CommitId, ...]:
+        """Newest first: what to offer as bases of an increment."""
+        ...
+
+    def tree(self, digest: Digest) -> TreeReader:
+        """A reader of a held bundle; it verifies each read.
+
+        Raises:
+            BundleMissingError: Not held.
+        """
+        ...
+
+    def changes(self, old: Digest | None, new: Digest) -> tuple[TreeChange, ...]:
+        """Files that differ between two held bundles, in path order; None is the empty bundle.
+
+        Raises:
+            BundleMissingError: One of them is not held.
+        """
+        ...
+
+    def publish(
+        self,
+        files: Mapping[RelativePath, bytes],
+        draft: RevisionDraft,
+        *,
+        expected: Expected = UNSET,
+        check_content: ContentCheck | None = None,
+    ) -> PublishResult:
+        """Make files the newest revision; durable when it returns.
+
+        Publishing what is current makes nothing, whatever was expected: a repeated call is safe.
+
+        Args:
+            files: Content by path, all of it.
+            draft: What the commit says.
+            expected: The head this builds on.
+            check_content: Raises if the content may not be published; called before any write.
+
+        Raises:
+            RevisionConflictError: The head is not the expected one; nothing is left behind.
+            ForbiddenPathError: A path that may not stand in a bundle.
+            TooLargeError: More than a bundle may hold.
+            InvalidInputError: The draft cannot become a commit.
+            StorageFullError: No room; nothing is left behind.
+        """
+        ...
+
+    def write_bundle(
+        self, out: BinaryIO, *, target: CommitId, bases: Sequence[CommitId] = ()
+    ) -> BundleFileInfo:
+        """Write a bundle file from the newest usable base to the target.
+
+        Args:
+            out: Gets the file; neither read nor sought nor closed.
+            target: A commit of our history.
+            bases: Commits the receiver has; those that are no ancestors of the target are
+                ignored, and with none left the file is a full one.
+
+        Raises:
+            BundleMissingError: The target is not of our history.
+            InvalidInputError: The target is among the bases.
+        """
+        ...
+
+    def open_upload(self, limits: Limits = DEFAULT_LIMITS) -> Upload:
+        """A place for the bytes of a bundle file until they are accepted or discarded."""
+        ...
+
+    def accept(
+        self,
+        upload: Upload,
+        *,
+        expected: Digest | None,
+        check_advance: AdvanceCheck,
+        check_content: ContentCheck,
+    ) -> ReceiveResult:
+        """Verify a bundle file and make it visible, or leave no trace of it; durable on return.
+
+        The upload is gone afterwards, either way. A tip that is held already is not put to
+        ``check_advance``: nothing would change.
+
+        Args:
+            upload: The whole file.
+            expected: The bundle it was announced as.
+            check_advance: Raises if the workspace may not take this step.
+            check_content: Raises if the tip's files may not be accepted.
+
+        Raises:
+            VerificationError: The family of everything that is wrong with what came.
+            UnsupportedDeclarationError: A schema number not known here.
+            StorageFullError: No room.
+            BundleError: Whatever the two checks raise.
+        """
+        ...
+
+    def verify(self, digest: Digest | None = None) -> VerifyReport:
+        """Hash every object of one bundle, or of everything that refs reach.
+
+        Raises:
+            BundleMissingError: The bundle is not held.
+        """
+        ...

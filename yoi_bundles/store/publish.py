@@ -1,0 +1,110 @@
+"""Writes a new revision: its objects as one pack, under a lock that the caller holds.
+
+Source: docs/adr/0003; docs/format.md, "Order of writes".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from yoi_bundles.errors import RevisionConflictError
+from yoi_bundles.model.ids import CommitId, WorkspaceId
+from yoi_bundles.model.revision import Revision, RevisionDraft
+from yoi_bundles.store.commits import encode_commit, hash_commit
+from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.objects import Kind, Oid, TreeEntry, parse_tree
+from yoi_bundles.store.packwriter import PackEntry, PackWriter
+from yoi_bundles.store.trees import BuiltTree, TreeLoader, compare_trees
+
+NewObjects: TypeAlias = Mapping[Oid, tuple[Kind, bytes]]
+"""Objects to write, commit first."""
+
+
+def encode_draft(
+    draft: RevisionDraft, tree: BuiltTree, head: Revision | None, workspace: WorkspaceId
+) -> bytes:
+    """The commit that a draft becomes on top of a head.
+
+    Raises:
+        InvalidInputError: The draft cannot become a commit.
+    """
+    return encode_commit(
+        digest=tree.digest,
+        parent=None if head is None else head.commit,
+        workspace=workspace,
+        number=1 if head is None else head.number + 1,
+        created_at=draft.created_at,
+        provenance=draft.provenance,
+        message=draft.message,
+    )
+
+
+def verify_expected(head: Revision | None, wanted: CommitId | None) -> None:
+    """The compare of compare-and-swap.
+
+    Args:
+        head: The head now.
+        wanted: The head that was built on, or None for an empty store.
+
+    Raises:
+        RevisionConflictError: They differ.
+    """
+    actual = None if head is None else head.commit
+    if actual != wanted:
+        raise RevisionConflictError(
+            "another revision was published meanwhile",
+            hint="look at the newest revision and publish again",
+            actual=None if actual is None else str(actual),
+            expected=None if wanted is None else str(wanted),
+        )
+
+
+def collect_new_objects(
+    objects: ObjectDatabase, tree: BuiltTree, head: Revision | None, commit: bytes
+) -> NewObjects:
+    """What a revision needs that is not held: found from the top, equal subtrees not entered.
+
+    Raises:
+        StoreCorruptError: The head's tree is missing or corrupt.
+    """
+    found: dict[Oid, tuple[Kind, bytes]] = {hash_commit(commit).raw: (Kind.COMMIT, commit)}
+    before = None if head is None else head.digest.raw
+    wanted = [tree.root]
+    for step in compare_trees(_make_loader(objects, tree), before, tree.root):
+        if step.new is not None:
+            wanted.append(step.new)
+    for oid in wanted:
+        if oid not in found and not objects.contains(oid):
+            found[oid] = tree.objects[oid]
+    return found
+
+
+def _make_loader(objects: ObjectDatabase, tree: BuiltTree) -> TreeLoader:
+    def load(oid: Oid) -> tuple[TreeEntry, ...]:
+        built = tree.objects.get(oid)
+        return objects.read_tree(oid) if built is None else parse_tree(built[1])
+
+    return load
+
+
+def write_pack(path: Path, objects: NewObjects) -> tuple[bytes, list[PackEntry]]:
+    """Write whole objects as one pack and make its bytes durable.
+
+    Returns:
+        The pack's checksum and its entries.
+
+    Raises:
+        OSError: Writing failed.
+    """
+    with path.open("wb") as file:
+        pack = PackWriter(file, len(objects))
+        for oid, (kind, data) in objects.items():
+            pack.add(oid, kind, data)
+        checksum = pack.finish()
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o444)
+    return checksum, pack.entries

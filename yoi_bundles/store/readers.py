@@ -1,0 +1,97 @@
+"""Tree readers over the object database, and over a received pack in front of it.
+
+Every byte they hand out has been hashed: by the database on each read, by the pack reader once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from yoi_bundles.errors import MissingObjectError
+from yoi_bundles.model.ids import BlobId, Digest, RelativePath
+from yoi_bundles.model.limits import Limits
+from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.objects import Kind, Oid, TreeEntry, parse_tree
+from yoi_bundles.store.packreader import ReceivedPack
+from yoi_bundles.store.trees import BuiltTree, TreeLoader, flatten_tree
+
+
+class ObjectTreeReader:
+    """A `TreeReader` over any source of objects.
+
+    Args:
+        digest: The tree.
+        load_tree: Gives verified entries of a directory.
+        load_blob: Gives verified content of a file.
+    """
+
+    def __init__(
+        self, digest: Digest, load_tree: TreeLoader, load_blob: Callable[[Oid], bytes]
+    ) -> None:
+        self._digest = digest
+        self._load_tree = load_tree
+        self._load_blob = load_blob
+        self._entries: Mapping[RelativePath, BlobId] | None = None
+
+    @property
+    def digest(self) -> Digest:
+        """Identity of the tree."""
+        return self._digest
+
+    def entries(self) -> Mapping[RelativePath, BlobId]:
+        """All files in path order with their blob ids.
+
+        Raises:
+            StoreCorruptError: A directory is missing or corrupt.
+        """
+        if self._entries is None:
+            self._entries = flatten_tree(self._load_tree, self._digest.raw)
+        return self._entries
+
+    def read(self, path: RelativePath) -> bytes:
+        """The bytes of one file, checked against its blob id.
+
+        Raises:
+            MissingObjectError: The tree has no such file.
+            StoreCorruptError: The bytes are missing or corrupt.
+        """
+        blob = self.entries().get(path)
+        if blob is None:
+            raise MissingObjectError("the bundle has no such file", file=str(path))
+        return self._load_blob(blob.raw)
+
+
+def stored_tree(objects: ObjectDatabase, digest: Digest) -> ObjectTreeReader:
+    """A reader of a held tree."""
+    return ObjectTreeReader(digest, objects.read_tree, lambda oid: objects.read(oid, Kind.BLOB))
+
+
+def built_tree(tree: BuiltTree, limits: Limits) -> ObjectTreeReader:
+    """A reader of a tree that is about to be published."""
+    return ObjectTreeReader(
+        tree.digest,
+        lambda oid: parse_tree(tree.objects[oid][1], limits),
+        lambda oid: tree.objects[oid][1],
+    )
+
+
+def received_tree(
+    pack: ReceivedPack, objects: ObjectDatabase, digest: Digest, limits: Limits
+) -> ObjectTreeReader:
+    """A reader of a tree in quarantine, completed from what is held."""
+
+    def load_blob(oid: Oid) -> bytes:
+        return pack.read(oid) if oid in pack.objects else objects.read(oid, Kind.BLOB)
+
+    return ObjectTreeReader(digest, tree_loader(pack, objects, limits), load_blob)
+
+
+def tree_loader(pack: ReceivedPack, objects: ObjectDatabase, limits: Limits) -> TreeLoader:
+    """Gives entries of directories of the pack, else of the store."""
+
+    def load(oid: Oid) -> tuple[TreeEntry, ...]:
+        if oid in pack.objects:
+            return parse_tree(pack.read(oid), limits)
+        return objects.read_tree(oid)
+
+    return load

@@ -1,0 +1,269 @@
+"""Verifies a quarantined bundle file: steps 2 and 4 to 9 of receive, nothing written.
+
+Source: docs/format.md, "Receive".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import mmap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from yoi_bundles.errors import (
+    DigestMismatchError,
+    MalformedBundleError,
+    MissingObjectError,
+    MissingPrerequisiteError,
+    TooLargeError,
+)
+from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
+from yoi_bundles.model.limits import Limits
+from yoi_bundles.model.revision import Advance, ReceivedCommit, Revision
+from yoi_bundles.model.tree import ContentCheck
+from yoi_bundles.store.bundlefile import BundleHeader, read_bundle_header
+from yoi_bundles.store.closure import ClosureCheck, HeldClosure, MeasureBook
+from yoi_bundles.store.commits import parse_commit
+from yoi_bundles.store.history import History
+from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.objects import Kind, Oid
+from yoi_bundles.store.packreader import ReceivedPack
+from yoi_bundles.store.readers import received_tree
+
+_OFFERED_HAVES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A bundle file of which everything but its step forward has been verified.
+
+    Args:
+        pack: Its objects.
+        line: Its commits, oldest first; the last is the tip.
+        base: The held revision that the oldest builds on, or None.
+    """
+
+    pack: ReceivedPack
+    line: tuple[ReceivedCommit, ...]
+    base: Revision | None
+
+    @property
+    def tip(self) -> Revision:
+        """The revision the file brings."""
+        return self.line[-1].revision
+
+
+@contextmanager
+def map_file(descriptor: int) -> Iterator[memoryview]:
+    """A read-only view of a whole file, without reading it into memory.
+
+    Raises:
+        MalformedBundleError: The file is empty.
+        OSError: It could not be mapped.
+    """
+    try:
+        mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    except ValueError:
+        raise MalformedBundleError("the bundle file is empty") from None
+    view = memoryview(mapped)
+    try:
+        yield view
+    finally:
+        view.release()
+        # A traceback may still hold a slice; the map then goes with it.
+        with contextlib.suppress(BufferError):
+            mapped.close()
+
+
+class Receiver:
+    """Verifies bundle files against one repository.
+
+    Args:
+        workspace: The repository's.
+        objects: What is held.
+        history: Its revisions.
+        measures: Measures of held trees.
+    """
+
+    def __init__(
+        self,
+        workspace: WorkspaceId,
+        objects: ObjectDatabase,
+        history: History,
+        measures: MeasureBook,
+    ) -> None:
+        self._workspace = workspace
+        self._objects = objects
+        self._history = history
+        self._measures = measures
+
+    def verify(self, view: memoryview, limits: Limits) -> Received:
+        """Steps 2 and 4 to 7: everything that does not depend on where this repository stands.
+
+        Args:
+            view: The whole bundle file.
+            limits: Bounds.
+
+        Raises:
+            MalformedBundleError: Bytes that do not follow their format, or that nothing needs.
+            MissingPrerequisiteError: It builds on a commit that is not held.
+            MissingObjectError: Something neither came nor is held.
+            ForbiddenPathError: An unsafe name.
+            ForbiddenModeError: An entry that is no regular file or directory.
+            UnsupportedDeclarationError: A schema number that is not known here.
+            TooLargeError: A limit was passed.
+            StoreCorruptError: What is held turned out to be corrupt.
+        """
+        # (2) header: version, hash, one ref, known prerequisites.
+        head = bytes(view[: limits.header_bytes + limits.header_line_bytes])
+        header = read_bundle_header(io.BytesIO(head), limits)
+        prerequisites = self._find_prerequisites(header)
+        # (4) one pass over the pack.
+        pack = ReceivedPack(
+            view[header.size_bytes :],
+            limits,
+            self._objects.find if prerequisites else lambda oid: None,
+        )
+        line, base = self._read_line(pack, header.target, prerequisites, limits)
+        self._verify_closure(pack, line, base, prerequisites, limits)
+        self._verify_revisions(line, base)
+        return Received(pack, tuple(line), base)
+
+    def _find_prerequisites(self, header: BundleHeader) -> dict[CommitId, Revision]:
+        if header.target in header.prerequisites:
+            raise MalformedBundleError("a bundle file names its tip as its prerequisite")
+        found: dict[CommitId, Revision] = {}
+        for commit in header.prerequisites:
+            revision = self._history.find_commit(commit)
+            if revision is None:
+                raise MissingPrerequisiteError(
+                    "the bundle file builds on a commit that is not held",
+                    hint="ask for a bundle file on one of the held commits, or a full one",
+                    missing=str(commit),
+                    held=[str(have) for have in self._history.haves(_OFFERED_HAVES)],
+                )
+            found[commit] = revision
+        return found
+
+    def _read_line(
+        self,
+        pack: ReceivedPack,
+        target: CommitId,
+        prerequisites: dict[CommitId, Revision],
+        limits: Limits,
+    ) -> tuple[list[ReceivedCommit], Revision | None]:
+        """The new commits as one line, oldest first, and what they build on."""
+        line: list[ReceivedCommit] = []
+        parent: CommitId | None = target
+        while parent is not None and parent not in prerequisites:
+            packed = pack.objects.get(parent.raw)
+            if packed is None or packed.kind != Kind.COMMIT:
+                raise MissingObjectError(
+                    "a commit neither came nor is a prerequisite", object=str(parent)
+                )
+            if len(line) >= limits.new_commits:
+                raise TooLargeError(
+                    "too many commits", limit=limits.new_commits, limit_name="new_commits"
+                )
+            # (7) the commit's spelling and trailers.
+            raw = pack.read(parent.raw)
+            revision = parse_commit(raw, limits).revision
+            line.append(ReceivedCommit(revision, raw))
+            parent = revision.parent
+        return line[::-1], None if parent is None else prerequisites[parent]
+
+    def _verify_closure(
+        self,
+        pack: ReceivedPack,
+        line: Sequence[ReceivedCommit],
+        base: Revision | None,
+        prerequisites: dict[CommitId, Revision],
+        limits: Limits,
+    ) -> None:
+        """(5) and (6): trees, connectivity, nothing extra, no base from elsewhere."""
+        held = HeldClosure(self._objects, self._history, prerequisites.values())
+        check = ClosureCheck(pack, self._objects, held, self._measures, limits)
+        before: Oid | None = None if base is None else base.digest.raw
+        for received in line:
+            tree = received.revision.digest.raw
+            check.verify_tree(tree, before)
+            before = tree
+        extra = len(pack.objects) - len(check.used) - len(line)
+        if extra:
+            raise MalformedBundleError(
+                f"the pack holds {extra} objects that nothing needs", extra=extra
+            )
+        for oid in pack.external_bases:
+            if not held.holds(oid):
+                raise MissingObjectError(
+                    "a delta's base is not among what the prerequisites hold", object=oid.hex()
+                )
+
+    def _verify_revisions(self, line: Sequence[ReceivedCommit], base: Revision | None) -> None:
+        """(7) the workspace is this one and numbers rise."""
+        number = 0 if base is None else base.number
+        for received in line:
+            revision = received.revision
+            if revision.workspace != self._workspace:
+                raise MalformedBundleError("a commit is of another workspace")
+            if revision.number <= number:
+                raise MalformedBundleError("revision numbers do not rise")
+            number = revision.number
+
+    def make_advance(self, received: Received, current: Revision | None) -> Advance:
+        """The step that a verified bundle file would be, from where the repository stands.
+
+        Args:
+            received: What came.
+            current: The newest revision accepted here.
+
+        Raises:
+            StoreCorruptError: A held commit is missing or corrupt.
+        """
+        if current is None:
+            return Advance(None, received.line, True)
+        places = {item.revision.commit: i for i, item in enumerate(received.line)}
+        descends = current.commit in places or (
+            received.base is not None and self._history.is_ancestor(current, received.base)
+        )
+        held = self._find_newest_held(received, current, places)
+        incoming = received.line[held + 1 :] or received.line[-1:]
+        return Advance(current, incoming, descends)
+
+    def _find_newest_held(
+        self, received: Received, current: Revision, places: dict[CommitId, int]
+    ) -> int:
+        """Index of the newest received commit that is in our history already, or -1."""
+        oldest = received.line[0].revision.number
+        for revision in self._history.walk(current):
+            if revision.commit in places:
+                return places[revision.commit]
+            if revision.number <= oldest:
+                break
+        return -1
+
+    def verify_content(
+        self,
+        received: Received,
+        expected: Digest | None,
+        check_content: ContentCheck,
+        limits: Limits,
+    ) -> None:
+        """Steps 8 and 9: the digest asked for, and what the files say.
+
+        Raises:
+            DigestMismatchError: The tip carries another tree.
+            BundleError: Whatever the content check raises.
+        """
+        # (8) the tip's tree is the one that was named from outside.
+        actual = received.tip.digest
+        if expected is not None and actual != expected:
+            raise DigestMismatchError(
+                "the bundle file carries another bundle",
+                expected=str(expected),
+                actual=str(actual),
+            )
+        # (9) content.
+        check_content(received_tree(received.pack, self._objects, actual, limits))

@@ -1,0 +1,378 @@
+"""One workspace's bare SHA-256 repository: the `BundleStore` that git can read.
+
+Readers take no lock. Writers take one lock per repository, which dies with its owner;
+``refs/heads/main`` is the commit point of every write.
+
+Source: docs/format.md, "Invariants" and "Order of writes".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from yoi_bundles.errors import BundleMissingError, StoreCorruptError
+from yoi_bundles.model.ids import BlobId, CommitId, Digest, RelativePath, WorkspaceId
+from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+from yoi_bundles.model.revision import AdvanceCheck, Revision, RevisionDraft
+from yoi_bundles.model.tree import ContentCheck, TreeChange, TreeReader
+from yoi_bundles.store.audit import Audit
+from yoi_bundles.store.bundlefile import MAIN_REF, BundleFileInfo
+from yoi_bundles.store.closure import MeasureBook
+from yoi_bundles.store.export import write_bundle_file
+from yoi_bundles.store.faults import storage_faults, verification_faults
+from yoi_bundles.store.files import exclusive_lock
+from yoi_bundles.store.history import History
+from yoi_bundles.store.install import write_received_pack
+from yoi_bundles.store.layout import LOCK_FILE, QUARANTINE, create_layout, read_workspace
+from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.protocol import (
+    UNSET,
+    Expected,
+    PublishResult,
+    ReceiveResult,
+    VerifyReport,
+)
+from yoi_bundles.store.publish import (
+    collect_new_objects,
+    encode_draft,
+    verify_expected,
+    write_pack,
+)
+from yoi_bundles.store.quarantine import Upload
+from yoi_bundles.store.readers import built_tree, stored_tree
+from yoi_bundles.store.receive import Received, Receiver, map_file
+from yoi_bundles.store.recovery import recover_repository
+from yoi_bundles.store.refs import RefStore, bundle_ref
+from yoi_bundles.store.trees import BuiltTree, build_tree, compare_trees
+
+
+class Repository:
+    """See `BundleStore` for what each method guarantees.
+
+    Safe to use from several threads, and several processes may open one repository. Use `create`
+    or `open`.
+
+    Args:
+        path: The repository.
+        workspace: Whose it is.
+        limits: Bounds of what may be published and read.
+    """
+
+    def __init__(self, path: Path, workspace: WorkspaceId, limits: Limits) -> None:
+        self._path = path
+        self._workspace = workspace
+        self._limits = limits
+        self._objects = ObjectDatabase(path / "objects", limits)
+        self._refs = RefStore(path)
+        self._history = History(workspace, self._objects, self._refs, limits)
+        self._measures = MeasureBook(self._objects)
+
+    @classmethod
+    def create(cls, path: Path, workspace: WorkspaceId, limits: Limits = DEFAULT_LIMITS) -> Self:
+        """Make an empty repository and open it.
+
+        Args:
+            path: A directory that does not exist or is empty.
+            workspace: Whose it is; written into its configuration.
+            limits: Bounds of what may be published and read.
+
+        Raises:
+            InvalidInputError: The directory holds something.
+            StoreError: It could not be made.
+        """
+        create_layout(path, workspace)
+        return cls(path, workspace, limits)
+
+    @classmethod
+    def open(
+        cls, path: Path, workspace: WorkspaceId | None = None, limits: Limits = DEFAULT_LIMITS
+    ) -> Self:
+        """Open a repository and remove what a crashed writer left in it.
+
+        Args:
+            path: The repository.
+            workspace: Whose it must be, or None for whatever its configuration says.
+            limits: Bounds of what may be published and read.
+
+        Raises:
+            BundleMissingError: There is no repository.
+            StoreCorruptError: It is not one of ours, or of another workspace.
+            StoreError: It could not be read or recovered.
+        """
+        found = read_workspace(path)
+        if workspace is not None and workspace != found:
+            raise StoreCorruptError(f"the repository is of workspace {found}, not {workspace}")
+        repository = cls(path, found, limits)
+        repository._recover()
+        return repository
+
+    @property
+    def workspace(self) -> WorkspaceId:
+        """Whose revisions these are."""
+        return self._workspace
+
+    @property
+    def path(self) -> Path:
+        """Where the repository is; for git commands on this machine, never for an API."""
+        return self._path
+
+    def close(self) -> None:
+        """Close all pack files; the repository can be used again and opens them anew."""
+        self._objects.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _writer_lock(self) -> Iterator[None]:
+        with exclusive_lock(self._path / LOCK_FILE):
+            yield
+
+    def _recover(self) -> None:
+        with storage_faults("recover the repository"), self._writer_lock():
+            recover_repository(self._path, self._path / QUARANTINE)
+            head = self._history.find_head()
+            # A crash between the two refs: the commit point was passed, so finish the write.
+            if head is not None and self._refs.find(bundle_ref(head.digest)) != head.commit:
+                self._refs.write([(bundle_ref(head.digest), head.commit)])
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def find_head(self) -> Revision | None:
+        """The newest revision, or None in an empty store."""
+        return self._history.find_head()
+
+    def find_revision(self, digest: Digest) -> Revision | None:
+        """The newest held revision that carries a bundle."""
+        return self._history.find_bundle(digest)
+
+    def get_revision(self, digest: Digest, commit: CommitId | None = None) -> Revision:
+        """The revision that carries a bundle, or the one of its revisions with this commit.
+
+        Raises:
+            BundleMissingError: Not held.
+        """
+        revision = self.find_revision(digest)
+        if revision is not None and commit is not None and revision.commit != commit:
+            revision = self.find_commit(commit)
+        if revision is None or revision.digest != digest:
+            raise BundleMissingError(f"bundle {digest} is not held", digest=str(digest))
+        return revision
+
+    def find_commit(self, commit: CommitId) -> Revision | None:
+        """A revision by its commit, if our history reaches it."""
+        return self._history.find_commit(commit)
+
+    def revisions(self) -> Iterator[Revision]:
+        """History from the head, newest first, read as it is asked for."""
+        return self._history.walk(self.find_head())
+
+    def held(self) -> Iterator[Revision]:
+        """Every accepted bundle's revision, in order of digests."""
+        for _, commit in self._refs.list_bundles():
+            yield self._history.read(commit)
+
+    def haves(self, limit: int = 32) -> tuple[CommitId, ...]:
+        """Newest first: what to offer as bases of an increment."""
+        return self._history.haves(limit)
+
+    def tree(self, digest: Digest) -> TreeReader:
+        """A reader of a held bundle; it verifies each read.
+
+        Raises:
+            BundleMissingError: Not held.
+        """
+        return stored_tree(self._objects, self.get_revision(digest).digest)
+
+    def changes(self, old: Digest | None, new: Digest) -> tuple[TreeChange, ...]:
+        """Files that differ between two held bundles, in path order; None is the empty bundle.
+
+        Raises:
+            BundleMissingError: One of them is not held.
+        """
+        before = None if old is None else self.get_revision(old).digest.raw
+        after = self.get_revision(new).digest.raw
+        steps = compare_trees(self._objects.read_tree, before, after)
+        found = [
+            TreeChange(
+                RelativePath(step.path),
+                "added" if step.old is None else "removed" if step.new is None else "changed",
+                None if step.old is None else BlobId.from_bytes(step.old),
+                None if step.new is None else BlobId.from_bytes(step.new),
+            )
+            for step in steps
+            if not step.is_tree
+        ]
+        return tuple(sorted(found, key=lambda change: change.path))
+
+    def verify(self, digest: Digest | None = None) -> VerifyReport:
+        """Hash every object of one bundle, or of everything that refs reach.
+
+        Raises:
+            BundleMissingError: The bundle is not held.
+        """
+        audit = Audit(self._objects, self._history)
+        if digest is not None:
+            audit.verify_revision(self.get_revision(digest))
+        else:
+            audit.verify_line(self.held())
+            audit.verify_line(filter(None, [self.find_head()]))
+        return audit.report()
+
+    # --- publishing ------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        files: Mapping[RelativePath, bytes],
+        draft: RevisionDraft,
+        *,
+        expected: Expected = UNSET,
+        check_content: ContentCheck | None = None,
+    ) -> PublishResult:
+        """Make files the newest revision; durable when it returns.
+
+        Args:
+            files: Content by path, all of it.
+            draft: What the commit says.
+            expected: The head this builds on; the one at the time of the call if not given.
+            check_content: Raises if the content may not be published; called before any write.
+
+        Raises:
+            RevisionConflictError: The head is not the expected one; nothing is left behind.
+            ForbiddenPathError: A path that may not stand in a bundle.
+            TooLargeError: More than a bundle may hold.
+            InvalidInputError: The draft cannot become a commit.
+            StorageFullError: No room; nothing is left behind.
+        """
+        head = self.find_head()
+        wanted = expected if expected is not UNSET else None if head is None else head.commit
+        with storage_faults("publish"):
+            tree = build_tree(files, self._limits)
+            if check_content is not None:
+                check_content(built_tree(tree, self._limits))
+            if head is not None and head.digest == tree.digest:
+                return PublishResult(head, False)
+            with self._writer_lock():
+                return self._publish_locked(tree, draft, wanted)
+
+    def _publish_locked(
+        self, tree: BuiltTree, draft: RevisionDraft, wanted: CommitId | None
+    ) -> PublishResult:
+        head = self.find_head()
+        if head is not None and head.digest == tree.digest:
+            return PublishResult(head, False)
+        verify_expected(head, wanted)
+        raw = encode_draft(draft, tree, head, self._workspace)
+        new = collect_new_objects(self._objects, tree, head, raw)
+        self._objects.install_pack(lambda path: write_pack(path, new))
+        commit = CommitId.from_bytes(next(iter(new)))
+        self._refs.write([(MAIN_REF, commit), (bundle_ref(tree.digest), commit)])
+        return PublishResult(self._history.read(commit), True)
+
+    # --- bundle files ----------------------------------------------------------------------------
+
+    def write_bundle(
+        self, out: BinaryIO, *, target: CommitId, bases: Sequence[CommitId] = ()
+    ) -> BundleFileInfo:
+        """Write a bundle file from the newest usable base to the target.
+
+        Args:
+            out: Gets the file; neither read nor sought nor closed.
+            target: A commit of our history.
+            bases: Commits the receiver has; unknown ones are ignored.
+
+        Raises:
+            BundleMissingError: The target is not of our history.
+            InvalidInputError: The target is among the bases.
+        """
+        revision = self.find_commit(target)
+        if revision is None:
+            raise BundleMissingError(f"commit {target} is not held", commit=str(target))
+        return write_bundle_file(self._objects, self._history, out, revision, bases)
+
+    def open_upload(self, limits: Limits = DEFAULT_LIMITS) -> Upload:
+        """A place for the bytes of a bundle file until they are accepted or discarded."""
+        return Upload(self._path / QUARANTINE, limits)
+
+    def accept(
+        self,
+        upload: Upload,
+        *,
+        expected: Digest | None,
+        check_advance: AdvanceCheck,
+        check_content: ContentCheck,
+    ) -> ReceiveResult:
+        """Verify a bundle file and make it visible, or leave no trace of it; durable on return.
+
+        Args:
+            upload: The whole file; it is gone afterwards, either way.
+            expected: The bundle it was announced as.
+            check_advance: Raises if the workspace may not take this step.
+            check_content: Raises if the tip's files may not be accepted.
+
+        Raises:
+            VerificationError: The family of everything that is wrong with what came.
+            UnsupportedDeclarationError: A schema number not known here.
+            StorageFullError: No room.
+            BundleError: Whatever the two checks raise.
+        """
+        receiver = Receiver(self._workspace, self._objects, self._history, self._measures)
+        with (
+            upload,
+            verification_faults("read the bundle file"),
+            map_file(upload.open_for_reading()) as view,
+        ):
+            received = receiver.verify(view, upload.limits)
+            current = self.find_head()
+            if not self._is_held(received.tip, current):
+                check_advance(receiver.make_advance(received, current))
+            receiver.verify_content(received, expected, check_content, upload.limits)
+            with self._writer_lock():
+                is_new = self._install(receiver, received, current, check_advance)
+            return ReceiveResult(
+                received.tip,
+                is_new,
+                len(received.pack.objects),
+                upload.size_bytes,
+                received.pack.inflated_bytes,
+            )
+
+    def _is_held(self, tip: Revision, head: Revision | None) -> bool:
+        if head is not None and head.commit == tip.commit:
+            return True
+        return self._refs.find(bundle_ref(tip.digest)) == tip.commit
+
+    def _install(
+        self,
+        receiver: Receiver,
+        received: Received,
+        seen: Revision | None,
+        check_advance: AdvanceCheck,
+    ) -> bool:
+        """(10) pack, index, directory, then the refs; False if the tip is held already."""
+        tip, head = received.tip, self.find_head()
+        if self._is_held(tip, head):
+            return False
+        if head != seen:
+            # Another writer was faster: the step is another one now, so it is judged again.
+            check_advance(receiver.make_advance(received, head))
+        updates = [(bundle_ref(tip.digest), tip.commit)]
+        if not self._history.is_ancestor(tip, head):
+            self._objects.install_pack(
+                lambda path: write_received_pack(path, received.pack, self._objects)
+            )
+            updates.insert(0, (MAIN_REF, tip.commit))
+        self._refs.write(updates)
+        return True

@@ -1,0 +1,144 @@
+"""The repositories of all workspaces below one directory.
+
+Source: docs/format.md, "On disk".
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from yoi_bundles.errors import InvalidInputError, WorkspaceNotVisibleError
+from yoi_bundles.model.ids import WorkspaceId
+from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+from yoi_bundles.store.faults import storage_faults
+from yoi_bundles.store.files import TEMP_PREFIX, exclusive_lock, sync_directory
+from yoi_bundles.store.layout import LOCK_FILE, create_layout
+from yoi_bundles.store.repository import Repository
+
+_SUFFIX = ".git"
+
+
+class WorkspaceRepositories:
+    """Opens each workspace's repository once and keeps it open.
+
+    Args:
+        root: A directory; it is made if missing.
+        limits: Bounds of every repository.
+
+    Raises:
+        StoreError: The directory could not be made.
+    """
+
+    def __init__(self, root: Path, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._root = root
+        self._limits = limits
+        self._lock = Lock()
+        self._open: dict[WorkspaceId, Repository] = {}
+        with storage_faults("open the directory of repositories"):
+            root.mkdir(parents=True, exist_ok=True)
+
+    def list(self) -> tuple[WorkspaceId, ...]:
+        """All workspaces that have a repository, in order.
+
+        Raises:
+            StoreError: The directory could not be read.
+        """
+        with storage_faults("list repositories"):
+            names = [
+                path.name.removesuffix(_SUFFIX)
+                for path in self._root.glob(f"*{_SUFFIX}")
+                if (path / "config").is_file()
+            ]
+        found: list[WorkspaceId] = []
+        for name in sorted(names):
+            try:
+                found.append(WorkspaceId.parse(name))
+            except InvalidInputError:
+                continue
+        return tuple(found)
+
+    def find(self, workspace: WorkspaceId) -> Repository | None:
+        """A workspace's repository, or None; opened and recovered on first use.
+
+        Raises:
+            StoreCorruptError: It is not one of ours.
+            StoreError: It could not be opened.
+        """
+        with self._lock:
+            known = self._open.get(workspace)
+            if known is None:
+                path = self._path_of(workspace)
+                if not (path / "config").is_file():
+                    return None
+                known = Repository.open(path, workspace, self._limits)
+                self._open[workspace] = known
+            return known
+
+    def get(self, workspace: WorkspaceId) -> Repository:
+        """A workspace's repository.
+
+        Raises:
+            WorkspaceNotVisibleError: There is none.
+            StoreError: It could not be opened.
+        """
+        found = self.find(workspace)
+        if found is None:
+            raise WorkspaceNotVisibleError(f"there is no workspace {workspace} here")
+        return found
+
+    def create(self, workspace: WorkspaceId) -> Repository:
+        """A workspace's repository, made if there is none; a repeated call is safe.
+
+        Raises:
+            StoreError: It could not be made or opened.
+        """
+        found = self.find(workspace)
+        if found is not None:
+            return found
+        with storage_faults("create a repository"), exclusive_lock(self._root / LOCK_FILE):
+            self._sweep()
+            if not self._path_of(workspace).exists():
+                self._make(workspace)
+        return self.get(workspace)
+
+    def _sweep(self) -> None:
+        """Repositories that a crash left half made."""
+        for path in self._root.glob(f"{TEMP_PREFIX}*"):
+            shutil.rmtree(path)
+
+    def _make(self, workspace: WorkspaceId) -> None:
+        """Under another name first: a repository is there whole or not at all."""
+        temporary = self._root / f"{TEMP_PREFIX}{secrets.token_hex(8)}"
+        try:
+            create_layout(temporary, workspace)
+            temporary.rename(self._path_of(workspace))
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_directory(self._root)
+
+    def _path_of(self, workspace: WorkspaceId) -> Path:
+        return self._root / f"{workspace}{_SUFFIX}"
+
+    def close(self) -> None:
+        """Close every open repository."""
+        with self._lock:
+            for repository in self._open.values():
+                repository.close()
+            self._open.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
