@@ -188,6 +188,14 @@ class BundleStore(Protocol):
         """
         ...
 
+    def find_base(self, target: CommitId, candidates: Sequence[CommitId]) -> CommitId | None:
+        """The newest of some commits that lies below the target, or None if none does.
+
+        Raises:
+            BundleMissingError: The target is not of our history.
+        """
+        ...
+
     def open_upload(self, limits: Limits = DEFAULT_LIMITS) -> Upload:
         """A place for the bytes of a bundle file until they are accepted or discarded."""
         ...

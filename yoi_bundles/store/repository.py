@@ -302,6 +302,25 @@ class Repository:
             raise BundleMissingError(f"commit {target} is not held", commit=str(target))
         return write_bundle_file(self._objects, self._history, out, revision, bases)
 
+    def find_base(self, target: CommitId, candidates: Sequence[CommitId]) -> CommitId | None:
+        """The newest of some commits that lies below the target, or None if none does.
+
+        Args:
+            target: A commit of our history.
+            candidates: Commits a receiver says it has; unknown ones are ignored.
+
+        Raises:
+            BundleMissingError: The target is not of our history.
+        """
+        wanted = frozenset(candidates) - {target}
+        revision = self.find_commit(target)
+        if revision is None:
+            raise BundleMissingError(f"commit {target} is not held", commit=str(target))
+        if not wanted:
+            return None
+        below = (one.commit for one in self._history.walk(revision))
+        return next((commit for commit in below if commit in wanted), None)
+
     def open_upload(self, limits: Limits = DEFAULT_LIMITS) -> Upload:
         """A place for the bytes of a bundle file until they are accepted or discarded."""
         return Upload(self._path / QUARANTINE, limits)

@@ -1,0 +1,149 @@
+"""The Runtime's HTTP routes; what they do stands in the library."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+from yoi_bundles import __version__
+from yoi_bundles.errors import TransportError
+from yoi_bundles.model.ids import Digest, WorkerId, WorkspaceId
+from yoi_bundles.model.limits import DEFAULT_LIMITS
+from yoi_bundles.model.request import CreateWorkerRequest
+from yoi_bundles.runtime.service import Runtime
+from yoi_bundles.wire.asgi import PROBLEM_RESPONSES, BodyLimit, add_common, require_role
+from yoi_bundles.wire.messages import (
+    BUNDLE_MEDIA_TYPE,
+    BundleList,
+    BundleStatus,
+    CreatedWorker,
+    PutResult,
+    ResolveReport,
+    RuntimeInfo,
+    WorkerList,
+    WorkerView,
+)
+
+BACKEND = require_role("backend", "operator")
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """The ASGI application of a Runtime.
+
+    Args:
+        runtime: Open; the caller closes it after the server has stopped.
+    """
+    app = FastAPI(
+        title="yoi_bundles Runtime",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        responses=PROBLEM_RESPONSES,
+    )
+    add_common(
+        app,
+        authenticate=runtime.credentials.verify,
+        is_ready=lambda: True,
+        default_body_bytes=DEFAULT_LIMITS.request_bytes,
+        body_limits=[BodyLimit(None, "/v1/config-bundles/")],
+    )
+    _add_bundles(app, runtime)
+    _add_workers(app, runtime)
+    return app
+
+
+def _add_bundles(app: FastAPI, runtime: Runtime) -> None:
+    @app.get("/v1/runtime", tags=["runtime"], dependencies=[BACKEND])
+    def info() -> RuntimeInfo:
+        """Identity, supported schema and features, capability summary, host policy digest."""
+        return runtime.info()
+
+    @app.put(
+        "/v1/config-bundles/{digest}",
+        tags=["bundles"],
+        dependencies=[BACKEND],
+        status_code=201,
+        response_model=PutResult,
+        responses={200: {"description": "Held already.", "model": PutResult}},
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {BUNDLE_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+            }
+        },
+    )
+    async def put_bundle(digest: Digest, workspace: WorkspaceId, request: Request) -> Response:
+        """Receive a bundle file; verified whole before anything of it is kept."""
+        with await run_in_threadpool(runtime.held.begin, workspace) as upload:
+            try:
+                async for chunk in request.stream():
+                    upload.write(chunk)
+            except ClientDisconnect:
+                raise TransportError("the sender went away before the end") from None
+            result = await run_in_threadpool(runtime.held.accept, workspace, digest, upload)
+        return JSONResponse(
+            result.model_dump(mode="json", by_alias=True), 201 if result.is_new else 200
+        )
+
+    @app.get("/v1/config-bundles", tags=["bundles"], dependencies=[BACKEND])
+    def list_bundles(
+        workspace: WorkspaceId | None = None,
+        after: Annotated[str | None, Query(max_length=200)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    ) -> BundleList:
+        """A page of held bundles, and the commits that increments may build on."""
+        return runtime.held.list(workspace, after=after, limit=limit)
+
+    @app.api_route(
+        "/v1/config-bundles/{digest}",
+        methods=["GET", "HEAD"],
+        tags=["bundles"],
+        dependencies=[BACKEND],
+        response_model=BundleStatus,
+    )
+    def get_status(
+        digest: Digest, request: Request, workspace: WorkspaceId | None = None
+    ) -> Response:
+        """State and summary of one bundle."""
+        status = runtime.bundle_status(digest, workspace)
+        return JSONResponse(
+            status.model_dump(mode="json", by_alias=True),
+            headers={"cache-control": "private, no-cache"},
+        )
+
+
+def _add_workers(app: FastAPI, runtime: Runtime) -> None:
+    @app.post(
+        "/v1/workers",
+        tags=["workers"],
+        dependencies=[BACKEND],
+        status_code=201,
+        responses={200: {"description": "Made before.", "model": CreatedWorker}},
+    )
+    def create_worker(request: CreateWorkerRequest, response: Response) -> CreatedWorker:
+        """Make a Worker from a held bundle under host policy; idempotent by worker id."""
+        created = runtime.create_worker(request, origin="remote")
+        response.status_code = 201 if created.is_new else 200
+        return created
+
+    @app.get("/v1/workers", tags=["workers"], dependencies=[BACKEND])
+    def list_workers(
+        after: Annotated[str | None, Query(max_length=20)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> WorkerList:
+        """A page of Workers, oldest first."""
+        return runtime.work.list(after=after, limit=limit)
+
+    @app.get("/v1/workers/{worker_id}", tags=["workers"], dependencies=[BACKEND])
+    def get_worker(worker_id: WorkerId) -> WorkerView:
+        """One Worker with its spec, decisions and receipt."""
+        return runtime.worker(worker_id)
+
+    @app.post("/v1/resolve", tags=["workers"], dependencies=[BACKEND])
+    def resolve(request: CreateWorkerRequest) -> ResolveReport:
+        """Dry run of a creation with its whole explanation; nothing is made."""
+        return runtime.resolve(request, origin="remote")

@@ -1,0 +1,284 @@
+"""What a Runtime remembers: Workers with their receipts, bundles, contacts, credentials."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import (
+    Column,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Row,
+    Select,
+    String,
+    Table,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from yoi_bundles.errors import BundleMissingError, RevisionConflictError
+from yoi_bundles.model.ids import ContentHash, Digest, WorkerId, WorkspaceId
+from yoi_bundles.model.spec import Decision, Receipt, ResolvedWorkerSpec
+from yoi_bundles.wire.credentials import Credentials, credential_table
+from yoi_bundles.wire.database import Database
+from yoi_bundles.wire.messages import NackReason, WorkerView
+
+TABLES = MetaData()
+
+WORKERS = Table(
+    "workers",
+    TABLES,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("worker_id", String, nullable=False, unique=True),
+    Column("request_digest", String, nullable=False),
+    Column("workspace", String, nullable=False),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("created_at", String, nullable=False),
+    Column("receipt", String, nullable=False),
+    Column("spec", String, nullable=False),
+    Column("decisions", String, nullable=False),
+    Column("warnings", String, nullable=False),
+)
+
+BUNDLES = Table(
+    "bundles",
+    TABLES,
+    Column("workspace", String, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("received_at", String),
+    Column("activated_at", String),
+    Column("rejected_at", String),
+    Column("reason", String),
+    PrimaryKeyConstraint("workspace", "digest"),
+)
+
+CONTACTS = Table(
+    "contacts",
+    TABLES,
+    Column("workspace", String, primary_key=True),
+    Column("last_contact", String),
+    Column("last_error", String),
+)
+
+CREDENTIALS = credential_table(TABLES)
+
+
+@dataclass(frozen=True, slots=True)
+class BundleNotes:
+    """What is remembered of one bundle.
+
+    Args:
+        received_at: When it was accepted.
+        activated_at: When the first Worker was made from it.
+        rejection: Why the newest upload was refused, if it was.
+    """
+
+    received_at: datetime | None = None
+    activated_at: datetime | None = None
+    rejection: NackReason | None = None
+
+
+class Catalog:
+    """The Runtime's SQLite database.
+
+    Args:
+        path: The database file; made if missing.
+
+    Raises:
+        StoreError: It cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, TABLES)
+        self.credentials = Credentials(self._database, CREDENTIALS)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    # --- Workers ---
+
+    def find_worker(self, worker_id: WorkerId, request_digest: ContentHash) -> WorkerView | None:
+        """The Worker of this id, if there is one.
+
+        Raises:
+            RevisionConflictError: It was made by another request.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(_by_id(worker_id)).one_or_none()
+        return None if row is None else _same_request(row, request_digest)
+
+    def get_worker(self, worker_id: WorkerId) -> WorkerView:
+        """One Worker.
+
+        Raises:
+            BundleMissingError: There is none of this id.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(_by_id(worker_id)).one_or_none()
+        if row is None:
+            raise BundleMissingError(f"there is no worker {worker_id}")
+        return _worker(row)
+
+    def workers(self, *, after: int, limit: int) -> tuple[tuple[int, WorkerView], ...]:
+        """Workers with their numbers, oldest first, from after the given number on."""
+        query = select(WORKERS).where(WORKERS.c.number > after).order_by(WORKERS.c.number)
+        with self._database.read() as connection:
+            rows = connection.execute(query.limit(limit)).all()
+        return tuple((row.number, _worker(row)) for row in rows)
+
+    def count_workers(self, workspace: WorkspaceId, digest: Digest) -> int:
+        """How many Workers were made from a bundle."""
+        query = select(func.count()).select_from(WORKERS)
+        query = query.where(WORKERS.c.digest == str(digest), WORKERS.c.workspace == str(workspace))
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def add_worker(self, view: WorkerView) -> tuple[WorkerView, bool]:
+        """Keep a Worker and mark its bundle active, durably and at once.
+
+        Returns:
+            The Worker that is kept, and whether it is this one: the same request may have been
+            faster elsewhere.
+
+        Raises:
+            RevisionConflictError: The id was taken by another request meanwhile.
+            StorageFullError: No room left; nothing was changed.
+        """
+        receipt = view.receipt
+        row = {
+            "worker_id": str(view.worker_id),
+            "request_digest": str(receipt.request_digest),
+            "workspace": str(receipt.workspace),
+            "digest": str(receipt.bundle),
+            "created_at": view.created_at.isoformat(),
+            "receipt": receipt.model_dump_json(),
+            "spec": view.spec.model_dump_json(by_alias=True),
+            "decisions": json.dumps([one.model_dump(mode="json") for one in view.decisions]),
+            "warnings": json.dumps(view.warnings),
+        }
+        with self._database.write() as connection:
+            known = connection.execute(_by_id(view.worker_id)).one_or_none()
+            if known is not None:
+                return _same_request(known, receipt.request_digest), False
+            connection.execute(insert(WORKERS).values(row))
+            if receipt.mode == "synced":
+                first = {"activated_at": func.coalesce(BUNDLES.c.activated_at, row["created_at"])}
+                statement = upsert(BUNDLES).values(
+                    workspace=row["workspace"],
+                    digest=row["digest"],
+                    activated_at=row["created_at"],
+                )
+                connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["workspace", "digest"], set_=first
+                    )
+                )
+        return view, True
+
+    # --- bundles and contacts ---
+
+    def note_received(self, workspace: WorkspaceId, digest: Digest, now: datetime) -> None:
+        """Remember that a bundle was accepted."""
+        self._note(workspace, digest, {"received_at": now.isoformat(), "reason": None})
+
+    def note_rejected(
+        self, workspace: WorkspaceId, digest: Digest, reason: NackReason, now: datetime
+    ) -> None:
+        """Remember that a bundle was refused, and why."""
+        values: dict[str, str | None] = {
+            "rejected_at": now.isoformat(),
+            "reason": reason.model_dump_json(),
+        }
+        self._note(workspace, digest, values)
+
+    def _note(self, workspace: WorkspaceId, digest: Digest, values: dict[str, str | None]) -> None:
+        key = {"workspace": str(workspace), "digest": str(digest)}
+        statement = upsert(BUNDLES).values(key | values)
+        with self._database.write() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=list(key), set_=values)
+            )
+
+    def bundle_notes(self, workspace: WorkspaceId, digest: Digest) -> BundleNotes:
+        """What is remembered of one bundle."""
+        query = select(BUNDLES).where(
+            BUNDLES.c.workspace == str(workspace), BUNDLES.c.digest == str(digest)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return BundleNotes() if row is None else _notes(row)
+
+    def rejections(self, workspace: WorkspaceId | None) -> tuple[tuple[WorkspaceId, Digest], ...]:
+        """Bundles whose last upload was refused."""
+        query = select(BUNDLES).where(BUNDLES.c.reason.is_not(None))
+        if workspace is not None:
+            query = query.where(BUNDLES.c.workspace == str(workspace))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(BUNDLES.c.rejected_at)).all()
+        return tuple((WorkspaceId(row.workspace), Digest(row.digest)) for row in rows)
+
+    def note_contact(self, workspace: WorkspaceId, now: datetime) -> None:
+        """Remember that the Backend was heard of a workspace."""
+        self._contact(workspace, {"last_contact": now.isoformat(), "last_error": None})
+
+    def note_contact_failure(self, workspace: WorkspaceId, reason: str) -> None:
+        """Remember that the Backend could not be asked."""
+        self._contact(workspace, {"last_error": reason[:500]})
+
+    def _contact(self, workspace: WorkspaceId, values: dict[str, str | None]) -> None:
+        statement = upsert(CONTACTS).values({"workspace": str(workspace)} | values)
+        with self._database.write() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["workspace"], set_=values)
+            )
+
+    def contact(self, workspace: WorkspaceId) -> tuple[datetime | None, str | None]:
+        """Last confirmed contact with the Backend for a workspace, and the last failure since."""
+        query = select(CONTACTS).where(CONTACTS.c.workspace == str(workspace))
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return (None, None) if row is None else (_time(row.last_contact), row.last_error)
+
+
+def _by_id(worker_id: WorkerId) -> Select[tuple[str, ...]]:
+    return select(WORKERS).where(WORKERS.c.worker_id == str(worker_id))
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _same_request(row: Row[tuple[str, ...]], request_digest: ContentHash) -> WorkerView:
+    if row.request_digest != str(request_digest):
+        raise RevisionConflictError(
+            f"the worker {row.worker_id} was made by another request",
+            hint="a worker id belongs to one request; take a new id",
+        )
+    return _worker(row)
+
+
+def _worker(row: Row[tuple[str, ...]]) -> WorkerView:
+    receipt = Receipt.model_validate_json(row.receipt)
+    spec = ResolvedWorkerSpec.model_validate_json(row.spec)
+    return WorkerView(
+        worker_id=WorkerId(row.worker_id),
+        created_at=datetime.fromisoformat(row.created_at),
+        mode=receipt.mode,
+        profile=spec.profile,
+        receipt=receipt,
+        spec=spec,
+        decisions=tuple(Decision.model_validate(one) for one in json.loads(row.decisions)),
+        warnings=tuple(json.loads(row.warnings)),
+    )
+
+
+def _notes(row: Row[tuple[str, ...]]) -> BundleNotes:
+    reason = None if row.reason is None else NackReason.model_validate_json(row.reason)
+    return BundleNotes(_time(row.received_at), _time(row.activated_at), reason)

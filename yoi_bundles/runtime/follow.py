@@ -1,0 +1,121 @@
+"""Following workspaces on a Backend: ask for news, fetch what is missing, report."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Sequence
+
+from yoi_bundles.errors import BundleError, MissingPrerequisiteError
+from yoi_bundles.model.ids import CommitId, WorkspaceId
+from yoi_bundles.runtime.service import Runtime
+from yoi_bundles.wire.backend_client import MAIN_CHANNEL, BackendClient
+from yoi_bundles.wire.messages import ChannelView, PutResult
+
+log = logging.getLogger(__name__)
+
+JITTER = 0.2
+"""Part of the interval by which polls are spread, so that a fleet does not ask in step."""
+
+
+class Follower:
+    """Keeps a Runtime's workspaces at what the Backend has.
+
+    Args:
+        workspaces: Which to follow.
+        interval_seconds: Between two polls of a workspace.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        backend: BackendClient,
+        workspaces: Sequence[WorkspaceId],
+        *,
+        interval_seconds: float,
+    ) -> None:
+        self._runtime = runtime
+        self._backend = backend
+        self._workspaces = tuple(workspaces)
+        self._interval_seconds = interval_seconds
+        self._etags: dict[WorkspaceId, str] = {}
+        self._policy_digest = runtime.policy.current.digest
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Poll in a thread of its own until `stop`."""
+        self._thread = threading.Thread(target=self._run, name="follow", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop polling; returns when the poll under way has ended or its connection is closed."""
+        self._stop.set()
+        self._backend.close()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self.poll_all()
+            spread = self._interval_seconds * JITTER * (2 * random.random() - 1)  # noqa: S311
+            self._stop.wait(self._interval_seconds + spread)
+
+    def poll_all(self) -> None:
+        """One round over all workspaces, then a report. Never raises: the next round may do."""
+        if self._runtime.policy.current.digest != self._policy_digest:
+            # What the old policy refused, the new one may accept.
+            self._policy_digest = self._runtime.policy.current.digest
+            self._etags.clear()
+        for workspace in self._workspaces:
+            if self._stop.is_set():
+                return
+            try:
+                self.poll(workspace)
+            except BundleError as error:
+                log.warning("following %s: %s", workspace, error.code)
+                self._runtime.note_contact(workspace, f"{error.code}: {error.message}")
+        try:
+            self._backend.report(self._runtime.runtime_id, self._runtime.report())
+        except BundleError as error:
+            log.warning("reporting: %s", error.code)
+
+    def poll(self, workspace: WorkspaceId) -> PutResult | None:
+        """Ask for news of one workspace and take it in.
+
+        Returns:
+            What was taken in, or None if nothing is new.
+
+        Raises:
+            BundleError: The Backend could not be asked, or the bundle was refused.
+        """
+        polled = self._backend.poll(workspace, MAIN_CHANNEL, self._etags.get(workspace))
+        if polled.channel is None:
+            self._runtime.note_contact(workspace)
+            return None
+        haves = self._runtime.held.haves(workspace)
+        result = None
+        if not haves or haves[0] != polled.channel.revision.commit:
+            # Remembered before it is fetched: what is refused once is not fetched in a loop.
+            self._etags[workspace] = polled.etag
+            result = self._fetch_or_forget(polled.channel, haves)
+        self._etags[workspace] = polled.etag
+        self._runtime.note_contact(workspace)
+        return result
+
+    def _fetch_or_forget(self, channel: ChannelView, haves: tuple[CommitId, ...]) -> PutResult:
+        try:
+            return self._fetch(channel, haves)
+        except MissingPrerequisiteError:
+            return self._fetch(channel, ())
+        except BundleError as error:
+            if getattr(error, "retryable", False):
+                self._etags.pop(channel.workspace, None)
+            raise
+
+    def _fetch(self, channel: ChannelView, haves: tuple[CommitId, ...]) -> PutResult:
+        digest = channel.revision.digest
+        with self._runtime.held.begin(channel.workspace) as upload:
+            self._backend.fetch_bundle(channel.workspace, digest, haves, upload.write)
+            return self._runtime.held.accept(channel.workspace, digest, upload)

@@ -1,0 +1,312 @@
+"""Bundles on a Runtime: taking them in, telling what is held, handing out verified trees."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from yoi_bundles.content import verify_content
+from yoi_bundles.errors import (
+    BundleMissingError,
+    InvalidInputError,
+    MissingPrerequisiteError,
+    PolicyDeniedError,
+    PolicyError,
+    StoreCorruptError,
+    VerificationError,
+)
+from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
+from yoi_bundles.model.revision import Advance, Revision
+from yoi_bundles.model.tree import TreeReader
+from yoi_bundles.runtime.catalog import Catalog
+from yoi_bundles.runtime.policy_file import PolicyHolder, receive_limits
+from yoi_bundles.runtime.signatures import SshSignatureVerifier
+from yoi_bundles.runtime.trust import verify_advance
+from yoi_bundles.store import (
+    BundleStore,
+    CheckoutArea,
+    ReceiveResult,
+    Upload,
+    WorkspaceRepositories,
+)
+from yoi_bundles.wire.messages import (
+    BundleList,
+    BundleStatus,
+    NackReason,
+    PutResult,
+    WorkspaceHaves,
+)
+
+log = logging.getLogger(__name__)
+
+PAGE = 200
+
+
+class HeldBundles:
+    """The bundles of one Runtime.
+
+    Args:
+        data: The Runtime's directory.
+        policy: The host policy in force.
+        clock: Now, with a time zone.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        catalog: Catalog,
+        policy: PolicyHolder,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._repositories = WorkspaceRepositories(data / "bundles")
+        self._checkouts = CheckoutArea(data / "checkouts")
+        self._catalog = catalog
+        self._policy = policy
+        self._clock = clock
+
+    def close(self) -> None:
+        """Close the repositories."""
+        self._repositories.close()
+
+    # --- receive ---
+
+    def begin(self, workspace: WorkspaceId) -> Upload:
+        """Step 1 and 3 of receive: authorise the workspace, open a quarantined upload.
+
+        Raises:
+            PolicyDeniedError: Host policy accepts no bundles of this workspace.
+            StoreError: No upload can be kept here.
+        """
+        policy = self._policy.current.policy
+        if not any(fnmatchcase(str(workspace), glob) for glob in policy.bundles.workspaces):
+            raise PolicyDeniedError(
+                f"host policy accepts no bundles of the workspace {workspace}",
+                hint="the operator may list it in [bundles] workspaces",
+                rule="bundles.workspaces",
+            )
+        return self._repositories.create(workspace).open_upload(receive_limits(policy))
+
+    def accept(self, workspace: WorkspaceId, expected: Digest | None, upload: Upload) -> PutResult:
+        """Steps 2 to 10 of receive: verify the upload and keep its bundle, durably.
+
+        Args:
+            expected: The digest it was announced as; None takes whatever its tip carries.
+
+        Raises:
+            BundleError: Why it was refused; nothing of it is kept but the reason.
+        """
+        try:
+            result = self._accept(workspace, expected, upload)
+        except MissingPrerequisiteError:
+            # Says nothing about the bundle, only about this way of sending it.
+            raise
+        except (VerificationError, PolicyError, InvalidInputError) as error:
+            if expected is not None:
+                reason = NackReason(code=error.code, message=error.message, hint=error.hint)
+                self._catalog.note_rejected(workspace, expected, reason, self._clock())
+            raise
+        digest = result.revision.digest
+        now = self._clock()
+        self._catalog.note_received(workspace, digest, now)
+        self._catalog.note_contact(workspace, now)
+        return PutResult(
+            status=self.status(digest, workspace),
+            is_new=result.is_new,
+            received_bytes=result.received_bytes,
+            objects=result.objects,
+        )
+
+    def _accept(
+        self, workspace: WorkspaceId, expected: Digest | None, upload: Upload
+    ) -> ReceiveResult:
+        policy = self._policy.current.policy
+        signers = policy.trust.allowed_signers_file
+        verifier = None if signers is None else SshSignatureVerifier(Path(signers))
+
+        def check_advance(advance: Advance) -> None:
+            verify_advance(advance, trust=policy.trust, verify_signature=verifier)
+
+        return self._repositories.get(workspace).accept(
+            upload,
+            expected=expected,
+            check_advance=check_advance,
+            check_content=verify_content(
+                workspace=workspace,
+                honour_allow_list=policy.bundles.honour_allow_list,
+                limits=receive_limits(policy),
+            ),
+        )
+
+    # --- what is held ---
+
+    def workspaces(self) -> tuple[WorkspaceId, ...]:
+        """Workspaces of which something is held."""
+        return tuple(name for name, _, _ in self._stores(None))
+
+    def _stores(
+        self, only: WorkspaceId | None
+    ) -> Iterator[tuple[WorkspaceId, BundleStore, Revision]]:
+        for name in self._repositories.list() if only is None else (only,):
+            store = self._repositories.find(name)
+            head = None if store is None else store.find_head()
+            if store is not None and head is not None:
+                yield name, store, head
+
+    def haves(self, workspace: WorkspaceId) -> tuple[CommitId, ...]:
+        """Commits an increment may build on, newest first; none if nothing is held."""
+        store = self._repositories.find(workspace)
+        return () if store is None else store.haves()
+
+    def revision(self, workspace: WorkspaceId, digest: Digest, commit: CommitId | None) -> Revision:
+        """The held revision a bundle ref means.
+
+        Raises:
+            BundleMissingError: Not held here.
+        """
+        store = self._repositories.find(workspace)
+        if store is None:
+            raise _missing(workspace, digest)
+        try:
+            return store.get_revision(digest, commit)
+        except BundleMissingError:
+            raise _missing(workspace, digest) from None
+
+    def status(self, digest: Digest, workspace: WorkspaceId | None = None) -> BundleStatus:
+        """State of one bundle.
+
+        Raises:
+            BundleMissingError: Never seen here.
+        """
+        for name, store, head in self._stores(workspace):
+            revision = store.find_revision(digest)
+            if revision is not None:
+                return self._held_status(name, revision, is_current=head.digest == digest)
+        for name, rejected in self._catalog.rejections(workspace):
+            if rejected == digest:
+                return self._rejected_status(name, digest)
+        raise _missing(workspace, digest)
+
+    def _held_status(
+        self, workspace: WorkspaceId, revision: Revision, *, is_current: bool
+    ) -> BundleStatus:
+        notes = self._catalog.bundle_notes(workspace, revision.digest)
+        return BundleStatus(
+            workspace=workspace,
+            digest=revision.digest,
+            state="accepted" if notes.activated_at is None else "active",
+            revision=revision,
+            is_current=is_current,
+            workers=self._catalog.count_workers(workspace, revision.digest),
+            received_at=notes.received_at,
+            activated_at=notes.activated_at,
+            reasons=() if notes.rejection is None else (notes.rejection,),
+        )
+
+    def _rejected_status(self, workspace: WorkspaceId, digest: Digest) -> BundleStatus:
+        reason = self._catalog.bundle_notes(workspace, digest).rejection
+        return BundleStatus(
+            workspace=workspace,
+            digest=digest,
+            state="rejected",
+            reasons=() if reason is None else (reason,),
+        )
+
+    def list(
+        self, workspace: WorkspaceId | None = None, *, after: str | None = None, limit: int = PAGE
+    ) -> BundleList:
+        """A page of bundles (held ones by workspace and digest), with the haves of increments.
+
+        Args:
+            after: ``next`` of the page before.
+        """
+        stores = list(self._stores(workspace))
+        found = (
+            self._held_status(name, revision, is_current=revision.digest == head.digest)
+            for name, store, head in stores
+            for revision in store.held()
+            if after is None or f"{name}/{revision.digest}" > after
+        )
+        page = list(itertools.islice(found, limit + 1))
+        is_last = len(page) <= limit
+        page = page[:limit]
+        return BundleList(
+            bundles=tuple(page) + (self._rejections(workspace) if is_last else ()),
+            haves=tuple(
+                WorkspaceHaves(workspace=name, current=head.digest, haves=store.haves())
+                for name, store, head in stores
+            ),
+            next=None if is_last else f"{page[-1].workspace}/{page[-1].digest}",
+        )
+
+    def _rejections(self, workspace: WorkspaceId | None) -> tuple[BundleStatus, ...]:
+        rejected = self._catalog.rejections(workspace)
+        return tuple(
+            self._rejected_status(name, digest)
+            for name, digest in rejected
+            if not any(s.find_revision(digest) for _, s, _ in self._stores(name))
+        )
+
+    # --- trees ---
+
+    def tree(self, workspace: WorkspaceId, digest: Digest) -> TreeReader:
+        """A verified reader over the read-only checkout of a held bundle.
+
+        Raises:
+            BundleMissingError: Not held here.
+            StoreCorruptError: The object store itself is damaged.
+        """
+        store = self._repositories.get(workspace)
+        return self._checkouts.ensure(digest, store.tree(digest)).reader
+
+    def repair(self, workspace: WorkspaceId, digest: Digest) -> TreeReader:
+        """Make a damaged checkout anew from the object store.
+
+        Raises:
+            StoreCorruptError: The object store itself is damaged.
+        """
+        log.warning("checkout %s is damaged and is made anew", digest.short)
+        store = self._repositories.get(workspace)
+        return self._checkouts.repair(digest, store.tree(digest)).reader
+
+    def verify(self, workspace: WorkspaceId | None = None) -> int:
+        """Hash every object of every held bundle again, and every checkout.
+
+        Returns:
+            How many objects were looked at.
+
+        Raises:
+            StoreCorruptError: Something is not what its name says.
+        """
+        seen = 0
+        for _, store, _ in self._stores(workspace):
+            report = store.verify()
+            seen += report.objects
+            if report.problems:
+                first = report.problems[0]
+                raise StoreCorruptError(
+                    f"{len(report.problems)} objects are damaged, first {first.object_id[:12]}: "
+                    f"{first.message}",
+                    hint="remove the workspace's repository and sync again",
+                )
+            for revision in store.held():
+                self._verify_checkout(revision.digest)
+        return seen
+
+    def _verify_checkout(self, digest: Digest) -> None:
+        checkout = self._checkouts.find(digest)
+        if checkout is not None:
+            for path in checkout.reader.entries():
+                checkout.reader.read(path)
+
+
+def _missing(workspace: WorkspaceId | None, digest: Digest) -> BundleMissingError:
+    where = "" if workspace is None else f" of the workspace {workspace}"
+    return BundleMissingError(
+        f"no bundle {digest.short}…{where} is held here",
+        hint="sync it first: `yoi-bundles sync WORKSPACE`, or let the Runtime follow the Backend",
+        digest=str(digest),
+    )

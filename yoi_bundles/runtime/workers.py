@@ -1,0 +1,192 @@
+"""From a request to a Worker: find the bundle, resolve it under host policy, remember it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+from cachetools import LRUCache
+
+from yoi_bundles.builtin import load_builtin_files
+from yoi_bundles.content import check_files, load_bundle, raise_findings
+from yoi_bundles.content.memory import MemoryTree
+from yoi_bundles.errors import StoreCorruptError
+from yoi_bundles.model.bundle import Bundle
+from yoi_bundles.model.canonical import canonical_hash
+from yoi_bundles.model.ids import CommitId, Digest, WorkerId, WorkspaceId
+from yoi_bundles.model.request import CreateWorkerRequest
+from yoi_bundles.model.spec import Mode, Resolution
+from yoi_bundles.model.tree import TreeReader
+from yoi_bundles.resolve import resolve
+from yoi_bundles.runtime.catalog import Catalog
+from yoi_bundles.runtime.facts import observe_host
+from yoi_bundles.runtime.held import HeldBundles
+from yoi_bundles.runtime.launch import LaunchPlan, prepare_launch
+from yoi_bundles.runtime.packages import PackageInspector, PluginRegistry
+from yoi_bundles.runtime.policy_file import PolicyHolder
+from yoi_bundles.runtime.secrets import SecretStore
+from yoi_bundles.runtime.trust import verify_fresh
+from yoi_bundles.store import compute_digest
+from yoi_bundles.wire.messages import CreatedWorker, ResolveReport, WorkerList, WorkerView
+
+Origin = Literal["embedded", "remote"]
+
+PAGE = 100
+CACHED_BUNDLES = 64
+
+
+class Workers:
+    """Makes Workers on one Runtime.
+
+    Args:
+        clock: Now, with a time zone.
+    """
+
+    def __init__(
+        self,
+        held: HeldBundles,
+        catalog: Catalog,
+        policy: PolicyHolder,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._held = held
+        self._catalog = catalog
+        self._policy = policy
+        self._clock = clock
+        self._packages = PackageInspector()
+        self._parsed: LRUCache[Digest, Bundle] = LRUCache(CACHED_BUNDLES)
+        files = load_builtin_files()
+        digest = compute_digest(files)
+        self._builtin_tree = MemoryTree(files, digest)
+        checked = check_files(files, digest=digest)
+        if checked.bundle is None:
+            raise_findings(checked.findings)
+        self.builtin: Bundle = checked.bundle
+        self.plugins = PluginRegistry()
+
+    def resolve(
+        self, request: CreateWorkerRequest, *, origin: Origin = "embedded"
+    ) -> ResolveReport:
+        """Dry run: what would be made, and why; nothing is kept.
+
+        Raises:
+            BundleError: Why it would be refused, with all refusals at once.
+        """
+        return ResolveReport.of(self._resolve(request, origin))
+
+    def _resolve(self, request: CreateWorkerRequest, origin: Origin) -> Resolution:
+        loaded = self._policy.current
+        secrets = SecretStore(loaded.policy.secret)
+        mode, bundle, commit, warning = self._bundle_of(request)
+        resolution = resolve(
+            bundle,
+            mode=mode,
+            commit=commit,
+            request=request,
+            policy=loaded.policy,
+            policy_digest=loaded.digest,
+            facts=observe_host(loaded.policy, secrets, self._packages, origin),
+        )
+        if warning is None:
+            return resolution
+        return Resolution(
+            spec=resolution.spec,
+            spec_digest=resolution.spec_digest,
+            decisions=resolution.decisions,
+            explanation=resolution.explanation,
+            warnings=(*resolution.warnings, warning),
+            receipt=resolution.receipt,
+        )
+
+    def _bundle_of(
+        self, request: CreateWorkerRequest
+    ) -> tuple[Mode, Bundle, CommitId | None, str | None]:
+        wanted = request.bundle
+        if wanted is None:
+            return "builtin", self.builtin, None, None
+        revision = self._held.revision(wanted.workspace, wanted.digest, wanted.commit)
+        last_contact, _ = self._catalog.contact(wanted.workspace)
+        warning = verify_fresh(last_contact, self._clock(), self._policy.current.policy.bundles)
+        bundle = self._parsed.get(wanted.digest)
+        if bundle is None:
+            bundle = self._load(wanted.workspace, wanted.digest)
+            self._parsed[wanted.digest] = bundle
+        return "synced", bundle, revision.commit, warning
+
+    def _load(self, workspace: WorkspaceId, digest: Digest) -> Bundle:
+        try:
+            return load_bundle(self._held.tree(workspace, digest))
+        except StoreCorruptError:
+            return load_bundle(self._held.repair(workspace, digest))
+
+    def create(self, request: CreateWorkerRequest, *, origin: Origin = "embedded") -> CreatedWorker:
+        """Make a Worker; it is remembered durably when this returns.
+
+        The same request under the same worker id gives the same Worker, whatever has changed
+        since.
+
+        Raises:
+            RevisionConflictError: The worker id belongs to another request.
+            BundleError: Why it was refused, with all refusals at once.
+        """
+        known = self._catalog.find_worker(request.worker_id, canonical_hash(request))
+        if known is not None:
+            return CreatedWorker(worker=known, is_new=False)
+        resolution = self._resolve(request, origin)
+        view = WorkerView(
+            worker_id=request.worker_id,
+            created_at=self._clock(),
+            mode=resolution.receipt.mode,
+            profile=resolution.spec.profile,
+            receipt=resolution.receipt,
+            spec=resolution.spec,
+            decisions=resolution.decisions,
+            warnings=resolution.warnings,
+        )
+        kept, is_new = self._catalog.add_worker(view)
+        return CreatedWorker(worker=kept, is_new=is_new)
+
+    def get(self, worker_id: WorkerId) -> WorkerView:
+        """One Worker.
+
+        Raises:
+            BundleMissingError: There is none of this id.
+        """
+        return self._catalog.get_worker(worker_id)
+
+    def list(self, *, after: str | None = None, limit: int = PAGE) -> WorkerList:
+        """A page of Workers, oldest first.
+
+        Args:
+            after: ``next`` of the page before.
+        """
+        start = int(after) if after is not None and after.isdigit() else 0
+        rows = self._catalog.workers(after=start, limit=limit + 1)
+        page = rows[:limit]
+        return WorkerList(
+            workers=tuple(view for _, view in page),
+            next=str(page[-1][0]) if len(rows) > limit else None,
+        )
+
+    def launch(self, worker_id: WorkerId) -> LaunchPlan:
+        """Everything a launcher needs, real paths and secret handles included. Stays on the host.
+
+        Raises:
+            BundleMissingError: No such Worker, or its bundle is no longer held.
+            PolicyDeniedError: The policy in force no longer grants what the spec carries.
+        """
+        worker = self._catalog.get_worker(worker_id)
+        policy = self._policy.current.policy
+        return prepare_launch(
+            worker.spec,
+            policy=policy,
+            secrets=SecretStore(policy.secret),
+            tree=self._tree_of(worker),
+            registry=self.plugins,
+        )
+
+    def _tree_of(self, worker: WorkerView) -> TreeReader:
+        if worker.mode == "builtin":
+            return self._builtin_tree
+        return self._held.tree(worker.receipt.workspace, worker.receipt.bundle)
