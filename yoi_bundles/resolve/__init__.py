@@ -1,5 +1,6 @@
 """Pure resolution: tree + selector + request + host policy to spec and decisions."""
 
+from yoi_bundles.resolve.cache import ResolutionCache
 from yoi_bundles.resolve.decisions import decide_powers
 from yoi_bundles.resolve.profiles import MAX_PARENTS, MergedProfile, merge_profile
 from yoi_bundles.resolve.resolution import resolve
@@ -8,6 +9,7 @@ from yoi_bundles.resolve.selectors import Selector, parse_selector, select_profi
 __all__ = [
     "MAX_PARENTS",
     "MergedProfile",
+    "ResolutionCache",
     "Selector",
     "decide_powers",
     "merge_profile",

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pydantic import ValidationError
 
+from yoi_bundles.content import inheritance
 from yoi_bundles.model.bundle import Bundle, Declared, KeyPath, Source
 from yoi_bundles.model.declarations import Profile
 from yoi_bundles.model.ids import Name
 from yoi_bundles.model.spec import FieldOrigin, Layer, Place
 from yoi_bundles.resolve.places import invalid_manifest, make_place
 
-MAX_PARENTS = 8
+MAX_PARENTS = inheritance.MAX_DEPTH
 """Profiles above the selected one."""
 
 _NOT_INHERITED = frozenset({"description", "abstract", "extends"})
@@ -70,16 +71,15 @@ def merge_profile(bundle: Bundle, name: Name) -> MergedProfile:
             `MAX_PARENTS`, or the merged table is not a profile.
     """
     chain = _list_chain(bundle, name)
-    table: dict[str, Any] = {}
     setters: _Setters = {}
     for _, declared in chain[:-1]:
         inherited = {k: v for k, v in declared.table.items() if k not in _NOT_INHERITED}
-        _overlay(table, inherited, (), declared.source, setters)
+        _note_setters(inherited, (), declared.source, setters)
     own = chain[-1][1]
-    _overlay(table, own.table, (), own.source, setters)
+    _note_setters(own.table, (), own.source, setters)
     return MergedProfile(
         name=name,
-        profile=_validate(table, own),
+        profile=_merge([declared for _, declared in reversed(chain)]),
         layers=tuple(
             Layer(file=declared.source.file, blob=declared.source.blob, profile=layer)
             for layer, declared in chain
@@ -109,30 +109,26 @@ def _list_chain(bundle: Bundle, name: Name) -> list[tuple[Name, Declared[Profile
     return chain[::-1]
 
 
-def _overlay(
-    target: dict[str, Any], table: Mapping[str, Any], path: KeyPath, source: Source, into: _Setters
+def _note_setters(
+    table: Mapping[str, object], path: KeyPath, source: Source, into: _Setters
 ) -> None:
-    """Write a layer's table over the merged one, noting who set what."""
     for key, value in table.items():
         here = (*path, key)
         if isinstance(value, Mapping):
-            below = target.get(key)
-            if not isinstance(below, dict):
-                below = target[key] = {}
-            _overlay(below, value, here, source, into)
+            _note_setters(value, here, source, into)
         else:
-            target[key] = value
             into[here] = (*into.get(here, ()), source)
 
 
-def _validate(table: dict[str, Any], own: Declared[Profile]) -> Profile:
+def _merge(chain: list[Declared[Profile]]) -> Profile:
+    """The merged value of a profile and its parents, the profile first."""
     try:
-        return Profile.model_validate(table)
+        return inheritance.merge_profile(chain)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise invalid_manifest(
             f"after inheritance {'.'.join(map(str, first['loc']))} is wrong: {first['msg']}",
-            make_place(own.source, first["loc"]),
+            make_place(chain[0].source, first["loc"]),
         ) from None
 
 

@@ -5,10 +5,14 @@ Source: docs/policy.md, "How a Worker's powers are decided".
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.canonical import canonical_hash
 from yoi_bundles.model.host_policy import HostFacts, HostPolicy
-from yoi_bundles.model.ids import CommitId, ContentHash
+from yoi_bundles.model.ids import CommitId, ContentHash, Name
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.model.spec import Decision, Mode, Receipt, Resolution
 from yoi_bundles.resolve.acceptance import (
@@ -21,9 +25,30 @@ from yoi_bundles.resolve.asks import AskSheet, collect_asks
 from yoi_bundles.resolve.assembly import Profiled, build_spec
 from yoi_bundles.resolve.decisions import Rulings, rule_powers, verify_required
 from yoi_bundles.resolve.matching import Subject
-from yoi_bundles.resolve.profiles import merge_profile
+from yoi_bundles.resolve.profiles import MergedProfile, merge_profile
 from yoi_bundles.resolve.selectors import parse_selector, select_profile
 from yoi_bundles.resolve.verdicts import HostView, has_mount_directory, has_secret_source
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A profile of a bundle, whole, with all it asks for; the same for every request and host."""
+
+    merged: MergedProfile
+    sheet: AskSheet
+
+
+Preparer: TypeAlias = Callable[[Bundle, Name], Prepared]
+
+
+def prepare_profile(bundle: Bundle, name: Name) -> Prepared:
+    """Merge a profile and list what it asks for.
+
+    Raises:
+        InvalidManifestError: The profile does not come out whole after inheritance.
+    """
+    merged = merge_profile(bundle, name)
+    return Prepared(merged, collect_asks(bundle, merged))
 
 
 def resolve(
@@ -35,6 +60,7 @@ def resolve(
     policy: HostPolicy,
     policy_digest: ContentHash,
     facts: HostFacts,
+    prepare: Preparer = prepare_profile,
 ) -> Resolution:
     """Decide what Worker a request gives on this host; equal inputs give an equal spec digest.
 
@@ -46,6 +72,7 @@ def resolve(
         policy: The host's rules; they only ever narrow.
         policy_digest: Hash of the policy file's bytes.
         facts: What the shell saw on this host.
+        prepare: Gives a profile of the bundle; `ResolutionCache` passes one that remembers.
 
     Raises:
         InvalidProfileSelectorError: The selector picks no profile of this bundle.
@@ -62,9 +89,10 @@ def resolve(
     if mode == "builtin":
         verify_builtin_allowed(policy, facts)
     # (2) The profile, whole, and everything it asks for.
-    merged = merge_profile(bundle, select_profile(bundle, selector, mode))
+    name = select_profile(bundle, selector, mode)
     verify_features(bundle, facts)
-    sheet = collect_asks(bundle, merged)
+    prepared = prepare(bundle, name)
+    merged, sheet = prepared.merged, prepared.sheet
     if mode == "builtin":
         verify_plugins_allowed(sheet, policy)
     # (3) The host decides; a refused required power ends it.

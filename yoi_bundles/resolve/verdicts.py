@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
+from yoi_bundles.content.profile_rules import decide_tool
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.declarations import (
     Action,
@@ -261,10 +262,7 @@ def _decide_tool(bundle: Bundle, ask: Ask, view: HostView) -> Verdict:
 def find_bundle_action(bundle: Bundle, tool: Name, profile: Name) -> Action:
     """What the bundle's own tool policy says: its first match, else its default (``ask``)."""
     policy = bundle.tool_policy.value if bundle.tool_policy else ToolPolicy()
-    for rule in policy.rules:
-        if has_match(rule.tools, str(tool)) and has_match(rule.profiles, str(profile)):
-            return rule.action
-    return policy.default
+    return cast("Action", decide_tool(policy, str(tool), str(profile)))
 
 
 def is_permitted(rule: PluginRule, permission: str) -> bool:
