@@ -181,6 +181,15 @@ class HostFacts:
 
 
 RUNTIME_FEATURES: frozenset[Name] = frozenset(
-    Name(text) for text in ("tool-policy", "plugins", "workflows", "mounts", "secrets")
+    Name(text)
+    for text in (
+        "tool-loop",
+        "single-turn",
+        "tool-policy",
+        "plugins",
+        "workflows",
+        "mounts",
+        "secrets",
+    )
 )
 """Features this version of the Runtime supports."""
