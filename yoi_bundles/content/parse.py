@@ -80,8 +80,18 @@ def _as(model: type[Model]) -> Declarer:
     return lambda table, source: declare(model, table, source)
 
 
+def _declare_manifest(table: Mapping[str, Any], source: Source) -> Model | list[Finding]:
+    """bundle.toml; Python would take ``true`` and ``1.0`` for the schema number 1."""
+    value = declare(Manifest, table, source)
+    if "schema" not in table or type(table["schema"]) is int:
+        return value
+    others = value if isinstance(value, list) else []
+    fault = finding_at(source, ("schema",), "`schema` must be an integer")
+    return [fault, *(other for other in others if other.line != fault.line)]
+
+
 _DECLARERS: dict[FileKind, Declarer] = {
-    "manifest": _as(Manifest),
+    "manifest": _declare_manifest,
     "profile": _as(Profile),
     "workflow": WORKFLOWS.declare,
     "tool": _as(Tool),
