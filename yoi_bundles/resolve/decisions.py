@@ -58,7 +58,7 @@ def rule_powers(
     verdicts = {ask.power: decide_alone(bundle, ask, view) for ask in asks}
     _refuse_dependents(bundle, sheet.needs, verdicts)
     needs = _list_live_needs(bundle, sheet, verdicts)
-    _refuse_unreached(sheet, needs, verdicts)
+    _refuse_unreached(sheet, needs, verdicts, {ask.power for ask in asks if ask.is_required})
     _narrow_permissions(bundle, verdicts)
     decisions = tuple(
         _make_decision(verdicts[ask.power], ask.power, ask.is_required, sheet) for ask in asks
@@ -182,16 +182,15 @@ def _list_live_needs(
 
 
 def _refuse_unreached(
-    sheet: AskSheet, needs: Sequence[Need], verdicts: dict[PowerRef, Verdict]
+    sheet: AskSheet,
+    needs: Sequence[Need],
+    verdicts: dict[PowerRef, Verdict],
+    required: set[PowerRef],
 ) -> None:
     """Refuse what only refused tools, plugins and fallback models asked for."""
-    reached: set[Asker] = set(sheet.direct) | set(sheet.fallbacks)
-    queue = list(reached)
-    while queue:
-        asker = queue.pop()
-        fresh = {need.power for need in needs if need.asker == asker} - reached
-        reached |= fresh
-        queue.extend(fresh)
+    # With a required asker refused there will be no Worker: its other needs are not to blame.
+    kept = {n.power for n in sheet.needs if n.asker in required and not n.is_permission}
+    reached = _list_reached(sheet, needs) | kept
     for power, verdict in verdicts.items():
         if power in reached or verdict.is_refused:
             continue
@@ -200,6 +199,21 @@ def _refuse_unreached(
         verdicts[power] = replace(
             verdict, outcome="refused", rule=cause, reason=reason, granted={}, hint=None
         )
+
+
+def _list_reached(sheet: AskSheet, needs: Sequence[Need]) -> set[Asker]:
+    """What the profile asks for itself, and what that needs in turn."""
+    by_asker: dict[Asker, list[PowerRef]] = {}
+    for need in needs:
+        by_asker.setdefault(need.asker, []).append(need.power)
+    reached: set[Asker] = set()
+    queue: list[Asker] = [*sheet.direct, *sheet.fallbacks]
+    while queue:
+        asker = queue.pop()
+        if asker not in reached:
+            reached.add(asker)
+            queue.extend(by_asker.get(asker, ()))
+    return reached
 
 
 def _find_cause(power: PowerRef, sheet: AskSheet, verdicts: dict[PowerRef, Verdict]) -> str:

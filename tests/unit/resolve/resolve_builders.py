@@ -136,7 +136,7 @@ def make_policy(text: str = "") -> HostPolicy:
     return HostPolicy.model_validate(table)
 
 
-def make_request(bundle: Bundle | None, **changes: Any) -> CreateWorkerRequest:
+def make_request(bundle: Bundle | None, /, **changes: Any) -> CreateWorkerRequest:
     """A request for the bundle's default profile; no bundle is builtin mode."""
     table: dict[str, Any] = {
         "worker_id": "w-1",
