@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from yoi_bundles.backend.registry import KnownRuntime, Registry
+from yoi_bundles.backend.sync import PushTokens
 from yoi_bundles.errors import BundleMissingError, ForbiddenError, InvalidInputError
 from yoi_bundles.model.ids import ChannelName, RuntimeId, WorkspaceId
 from yoi_bundles.model.visibility import VisibilityPolicy
@@ -34,22 +34,19 @@ class Fleet:
         self,
         registry: Registry,
         visibility: VisibilityPolicy,
+        tokens: PushTokens,
         *,
         workspaces: Callable[[], Sequence[WorkspaceId]],
         clock: Callable[[], datetime],
     ) -> None:
         self._registry = registry
         self._visibility = visibility
+        self._tokens = tokens
         self._workspaces = workspaces
         self._clock = clock
 
-    def register(
-        self, request: RegisterRuntime, *, push_token_file: Path | None = None
-    ) -> RegisteredRuntime:
+    def register(self, request: RegisterRuntime) -> RegisteredRuntime:
         """Make a Runtime known; the token it signs in with is in the answer only.
-
-        Args:
-            push_token_file: Where the token for the Runtime's own API lies on this machine.
 
         Raises:
             RevisionConflictError: The id is taken.
@@ -59,12 +56,14 @@ class Fleet:
             request.runtime_id,
             endpoint=request.endpoint,
             labels=request.labels,
-            push_token_file=None if push_token_file is None else push_token_file.absolute(),
             now=now,
         )
         try:
+            if request.push_token is not None:
+                self._tokens.keep(request.runtime_id, request.push_token)
             made = self._registry.credentials.create(str(request.runtime_id), "runtime", now=now)
         except BaseException:
+            self._tokens.forget(request.runtime_id)
             self._registry.remove(request.runtime_id)
             raise
         return RegisteredRuntime(runtime_id=request.runtime_id, token=made.token)
@@ -76,6 +75,7 @@ class Fleet:
             BundleMissingError: It is not registered.
         """
         self._registry.remove(runtime_id)
+        self._tokens.forget(runtime_id)
         self._registry.credentials.revoke(str(runtime_id))
 
     def known(self, runtime_id: RuntimeId) -> KnownRuntime:

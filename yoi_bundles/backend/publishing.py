@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from yoi_bundles.content import check_files, raise_findings
-from yoi_bundles.errors import BundleMissingError, ChannelGoneError, InvalidManifestError
-from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RelativePath, WorkspaceId
+from yoi_bundles.errors import ChannelGoneError, InvalidManifestError
+from yoi_bundles.model.ids import ChannelName, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Revision, RevisionDraft
 from yoi_bundles.model.tree import TreeChange
@@ -20,6 +19,7 @@ from yoi_bundles.store import (
     Repository,
     WorkspaceRepositories,
     compute_digest,
+    get_spelled_revision,
 )
 from yoi_bundles.wire.backend_client import MAIN_CHANNEL
 from yoi_bundles.wire.messages import (
@@ -129,7 +129,7 @@ class Publishing:
         Raises:
             BundleMissingError: Nothing here is called that.
         """
-        return find_revision(self.store(workspace), spelled)
+        return get_spelled_revision(self.store(workspace), spelled)
 
     def diff(self, workspace: WorkspaceId, old: str, new: str) -> DiffReply:
         """What differs between two revisions.
@@ -138,8 +138,8 @@ class Publishing:
             BundleMissingError: See `revision`.
         """
         store = self.store(workspace)
-        before = find_revision(store, old).digest
-        after = find_revision(store, new).digest
+        before = get_spelled_revision(store, old).digest
+        after = get_spelled_revision(store, new).digest
         changes = store.changes(before, after)
         return DiffReply(
             old=before,
@@ -162,41 +162,6 @@ class Publishing:
         return ChannelView(
             workspace=workspace, channel=channel, sequence=head.number, revision=head
         )
-
-
-def find_revision(store: BundleStore, spelled: str) -> Revision:
-    """The revision somebody means; see `Publishing.revision`.
-
-    Raises:
-        BundleMissingError: Nothing here is called that.
-    """
-    found = _find_revision(store, spelled)
-    if found is None:
-        raise BundleMissingError(
-            f"{store.workspace} has no revision {spelled[:80]!a}",
-            hint="main, a number, or 7 or more digits of a commit id or digest; see `log`",
-        )
-    return found
-
-
-def _find_revision(store: BundleStore, spelled: str) -> Revision | None:
-    if spelled in {"main", "head", "HEAD"}:
-        return store.find_head()
-    if re.fullmatch(r"[0-9a-f]{64}", spelled):
-        return store.find_revision(Digest(spelled)) or store.find_commit(CommitId(spelled))
-    if re.fullmatch(r"r?[0-9]{1,6}", spelled):
-        number = int(spelled.removeprefix("r"))
-        return next((one for one in store.revisions() if one.number == number), None)
-    if re.fullmatch(r"[0-9a-f]{7,63}", spelled):
-        return next(
-            (
-                one
-                for one in store.revisions()
-                if str(one.commit).startswith(spelled) or str(one.digest).startswith(spelled)
-            ),
-            None,
-        )
-    return None
 
 
 def _file_change(store: BundleStore, old: Digest, new: Digest, change: TreeChange) -> FileChange:

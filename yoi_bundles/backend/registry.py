@@ -43,7 +43,6 @@ RUNTIMES = Table(
     Column("runtime_id", String, primary_key=True),
     Column("endpoint", String),
     Column("labels", String, nullable=False),
-    Column("push_token_file", String),
     Column("registered_at", String, nullable=False),
     Column("last_seen", String),
     Column("last_failure", String),
@@ -76,16 +75,11 @@ CREDENTIALS = credential_table(TABLES)
 
 @dataclass(frozen=True, slots=True)
 class KnownRuntime:
-    """A registered Runtime as the Backend itself uses it. Never leaves the Backend as it is.
-
-    Args:
-        push_token_file: Where the token for the Runtime's own API lies on this machine.
-    """
+    """A registered Runtime as the Backend itself uses it."""
 
     runtime_id: RuntimeId
     endpoint: str | None
     labels: dict[Name, Label]
-    push_token_file: Path | None
     last_seen: datetime | None
     last_failure: datetime | None
     last_error: str | None
@@ -123,7 +117,6 @@ class Registry:
         *,
         endpoint: str | None,
         labels: dict[Name, Label],
-        push_token_file: Path | None,
         now: datetime,
     ) -> None:
         """Register a Runtime.
@@ -135,7 +128,6 @@ class Registry:
             "runtime_id": str(runtime_id),
             "endpoint": endpoint,
             "labels": json.dumps({str(k): v for k, v in labels.items()}),
-            "push_token_file": None if push_token_file is None else str(push_token_file),
             "registered_at": now.isoformat(),
         }
         with self._database.write() as connection:
@@ -283,7 +275,6 @@ def _known(row: Row[tuple[str, ...]]) -> KnownRuntime:
         runtime_id=RuntimeId(row.runtime_id),
         endpoint=row.endpoint,
         labels={Name(key): value for key, value in json.loads(row.labels).items()},
-        push_token_file=None if row.push_token_file is None else Path(row.push_token_file),
         last_seen=_time(row.last_seen),
         last_failure=_time(row.last_failure),
         last_error=row.last_error,

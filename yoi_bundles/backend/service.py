@@ -12,7 +12,7 @@ from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
 from yoi_bundles.backend.fleet import Fleet
 from yoi_bundles.backend.publishing import Publishing
 from yoi_bundles.backend.registry import KnownRuntime, Registry
-from yoi_bundles.backend.sync import Connect, PushSync, connect
+from yoi_bundles.backend.sync import Connect, PushSync, PushTokens
 from yoi_bundles.backend.views import browser_runtimes, browser_workspace
 from yoi_bundles.backend.visibility_file import read_visibility
 from yoi_bundles.errors import BundleMissingError, WorkspaceNotVisibleError
@@ -48,15 +48,18 @@ class Backend:
         *,
         clock: Callable[[], datetime],
         limits: Limits,
-        connect: Connect,
+        connect: Connect | None,
     ) -> None:
         self._repositories = WorkspaceRepositories(data / "workspaces")
         self._registry = Registry(data / "registry.sqlite3")
         self._files = BundleFiles(data / "bundle-files")
-        self._push = PushSync(self._registry, self._files, clock=clock, connect=connect)
+        tokens = PushTokens(data / "push-tokens")
+        self._push = PushSync(
+            self._registry, self._files, clock=clock, connect=connect or tokens.connect
+        )
         self.publishing = Publishing(self._repositories, clock, limits)
         self.fleet = Fleet(
-            self._registry, visibility, workspaces=self._repositories.list, clock=clock
+            self._registry, visibility, tokens, workspaces=self._repositories.list, clock=clock
         )
         self.limits = limits
         self.clock = clock
@@ -69,7 +72,7 @@ class Backend:
         visibility: VisibilityPolicy | Path | None = None,
         clock: Callable[[], datetime] = utc_now,
         limits: Limits = DEFAULT_LIMITS,
-        connect: Connect = connect,
+        connect: Connect | None = None,
     ) -> Backend:
         """Open the Backend kept in a directory, or make it.
 

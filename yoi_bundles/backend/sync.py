@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 
 from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
 from yoi_bundles.backend.registry import KnownRuntime, Registry
@@ -20,13 +21,13 @@ from yoi_bundles.errors import (
     PolicyError,
     VerificationError,
 )
-from yoi_bundles.model.ids import CommitId, WorkspaceId
+from yoi_bundles.model.ids import CommitId, RuntimeId, WorkspaceId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
 from yoi_bundles.wire.http import HttpClient
 from yoi_bundles.wire.messages import NackReason, RuntimeInfo, SyncOutcome, WorkspaceHaves
 from yoi_bundles.wire.runtime_client import RuntimeClient
-from yoi_bundles.wire.tokens import read_token_file
+from yoi_bundles.wire.tokens import read_token_file, write_token_file
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +37,41 @@ AT_ONCE = 8
 Connect = Callable[[KnownRuntime], RuntimeClient]
 
 
-def connect(runtime: KnownRuntime) -> RuntimeClient:
-    """A client for a registered Runtime.
+class PushTokens:
+    """Tokens this Backend signs in with at Runtimes, a file each that only its owner reads.
 
-    Raises:
-        InvalidInputError: It has no endpoint, or its token file cannot be used.
+    Args:
+        root: Their directory.
     """
-    if runtime.endpoint is None:
-        raise InvalidInputError(f"the runtime {runtime.runtime_id} has no endpoint; it pulls")
-    token = None if runtime.push_token_file is None else read_token_file(runtime.push_token_file)
-    return RuntimeClient(HttpClient(runtime.endpoint, token))
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def keep(self, runtime_id: RuntimeId, token: str) -> None:
+        """Keep the token for a Runtime's own API.
+
+        Raises:
+            InvalidInputError: There is one already, or it cannot be written.
+        """
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_token_file(self._root / str(runtime_id), token)
+
+    def forget(self, runtime_id: RuntimeId) -> None:
+        """Remove the token, if there is one."""
+        (self._root / str(runtime_id)).unlink(missing_ok=True)
+
+    def connect(self, runtime: KnownRuntime) -> RuntimeClient:
+        """A client for a registered Runtime.
+
+        Raises:
+            InvalidInputError: It has no endpoint, or its token cannot be used.
+        """
+        if runtime.endpoint is None:
+            raise InvalidInputError(f"the runtime {runtime.runtime_id} has no endpoint; it pulls")
+        file = self._root / str(runtime.runtime_id)
+        return RuntimeClient(
+            HttpClient(runtime.endpoint, read_token_file(file) if file.exists() else None)
+        )
 
 
 class PushSync:
@@ -62,7 +88,7 @@ class PushSync:
         files: BundleFiles,
         *,
         clock: Callable[[], datetime],
-        connect: Connect = connect,
+        connect: Connect,
     ) -> None:
         self._registry = registry
         self._files = files

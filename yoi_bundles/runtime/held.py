@@ -16,7 +16,6 @@ from yoi_bundles.errors import (
     MissingPrerequisiteError,
     PolicyDeniedError,
     PolicyError,
-    StoreCorruptError,
     VerificationError,
 )
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
@@ -271,36 +270,6 @@ class HeldBundles:
         log.warning("checkout %s is damaged and is made anew", digest.short)
         store = self._repositories.get(workspace)
         return self._checkouts.repair(digest, store.tree(digest)).reader
-
-    def verify(self, workspace: WorkspaceId | None = None) -> int:
-        """Hash every object of every held bundle again, and every checkout.
-
-        Returns:
-            How many objects were looked at.
-
-        Raises:
-            StoreCorruptError: Something is not what its name says.
-        """
-        seen = 0
-        for _, store, _ in self._stores(workspace):
-            report = store.verify()
-            seen += report.objects
-            if report.problems:
-                first = report.problems[0]
-                raise StoreCorruptError(
-                    f"{len(report.problems)} objects are damaged, first {first.object_id[:12]}: "
-                    f"{first.message}",
-                    hint="remove the workspace's repository and sync again",
-                )
-            for revision in store.held():
-                self._verify_checkout(revision.digest)
-        return seen
-
-    def _verify_checkout(self, digest: Digest) -> None:
-        checkout = self._checkouts.find(digest)
-        if checkout is not None:
-            for path in checkout.reader.entries():
-                checkout.reader.read(path)
 
 
 def _missing(workspace: WorkspaceId | None, digest: Digest) -> BundleMissingError:

@@ -177,7 +177,7 @@ class Runtime:
 
     def info(self) -> RuntimeInfo:
         """Identity and capability summary; no path, no secret."""
-        loaded = self.policy.current
+        loaded, error = self.policy.current, self.policy.last_error
         rules = loaded.policy.bundles
         return RuntimeInfo(
             runtime_id=self.runtime_id,
@@ -185,7 +185,7 @@ class Runtime:
             bundle_schemas=(SCHEMA_NUMBER,),
             features=tuple(sorted(RUNTIME_FEATURES)),
             policy_digest=loaded.digest,
-            policy_error=self.policy.last_error,
+            policy_error=None if error is None else error.message,
             builtin_digest=self.work.builtin.digest,
             builtin_fallback=rules.builtin_fallback,
             bundle_required_for=rules.required_for,

@@ -20,6 +20,7 @@ from yoi_bundles.store.protocol import (
 )
 from yoi_bundles.store.quarantine import Upload
 from yoi_bundles.store.repository import Repository
+from yoi_bundles.store.spelling import get_spelled_revision
 from yoi_bundles.store.transfer import receive_bundle
 from yoi_bundles.store.trees import compute_digest
 from yoi_bundles.store.workspaces import WorkspaceRepositories
@@ -44,6 +45,7 @@ __all__ = [
     "compute_digest",
     "encode_bundle_header",
     "encode_commit",
+    "get_spelled_revision",
     "parse_commit",
     "read_bundle_header",
     "receive_bundle",

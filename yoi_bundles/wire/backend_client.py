@@ -113,6 +113,14 @@ class BackendClient:
         """
         return self._http.post("/v1/runtimes", request, RegisteredRuntime)
 
+    def unregister_runtime(self, runtime_id: RuntimeId) -> None:
+        """Forget a Runtime and its credential.
+
+        Raises:
+            BundleError: See the class.
+        """
+        self._http.request("DELETE", f"/v1/runtimes/{runtime_id}")
+
     def runtimes(self, labels: Sequence[str] = ()) -> RuntimeList:
         """Registered Runtimes; ``labels`` (``key=value``) must all match.
 

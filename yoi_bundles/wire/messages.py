@@ -252,6 +252,10 @@ class RegisterRuntime(Model):
     endpoint: Endpoint | None = None
     """Where to push to; a Runtime without one pulls."""
     labels: dict[Name, Label] = {}
+    push_token: Annotated[str, StringConstraints(min_length=32, max_length=400)] | None = Field(
+        default=None, repr=False
+    )
+    """The token this Backend signs in with at the Runtime's own API; never given out again."""
 
 
 class RegisteredRuntime(Model):

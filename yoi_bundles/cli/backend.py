@@ -1,0 +1,46 @@
+"""``yoi-bundles backend``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from yoi_bundles.backend.service import utc_now
+from yoi_bundles.cli.options import data_option, listen_options, open_backend, visibility_option
+from yoi_bundles.cli.output import say
+from yoi_bundles.cli.tokens import token_group
+
+if TYPE_CHECKING:
+    from yoi_bundles.wire.serving import Listen
+
+
+@click.group("backend")
+def command() -> None:
+    """Run a Backend and manage its tokens."""
+
+
+@command.command("serve")
+@listen_options
+@visibility_option
+@data_option
+@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning"]))
+def serve_(*, listen: Listen, visibility: Path | None, data: Path, log_level: str) -> None:
+    """Serve the Backend of the data directory over HTTP until interrupted."""
+    from yoi_bundles.backend.app import create_app
+    from yoi_bundles.wire.serving import serve, verify_listen
+
+    verify_listen(listen)
+    with open_backend(data, visibility) as backend:
+        serve(
+            create_app(backend),
+            listen,
+            announce=lambda url: say(f"backend listening on {url}"),
+            log_level=log_level,
+        )
+
+
+command.add_command(
+    token_group(open_backend, ["publisher", "operator", "browser"], utc_now), "token"
+)

@@ -1,0 +1,116 @@
+"""The command ``yoi-bundles``: finds the subcommand, prints errors, sets the exit code.
+
+Nothing heavy is imported here: a subcommand's module is loaded when it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from yoi_bundles import __version__
+from yoi_bundles.errors import BundleError
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "init": ("init", "Make a new workspace from the builtin profiles."),
+    "check": ("check", "Find everything that is wrong in a workspace."),
+    "publish": ("publish", "Publish a workspace as a new revision."),
+    "log": ("log", "Show the revisions of a workspace, newest first."),
+    "show": ("show", "Show one revision and the files it carries."),
+    "diff": ("diff", "Show what differs between two revisions."),
+    "verify": ("verify", "Hash everything that is held again."),
+    "resolve": ("resolve", "Show what a Worker would be made of, and why."),
+    "bundle": ("bundle", "Bundle files for hosts without a network."),
+    "backend": ("backend", "Run a Backend and manage its tokens."),
+    "runtime": ("runtime", "Run a Runtime; register and list Runtimes."),
+    "sync": ("sync", "Push a workspace's newest revision to Runtimes."),
+    "worker": ("worker", "Create, list and show Workers."),
+    "doctor": ("doctor", "Look at this machine and say what is missing."),
+    "demo": ("demo", "The whole path over real HTTP, in a temporary directory."),
+    "completion": ("completion", "Print the completion script of a shell."),
+    "schema": ("schema", "JSON Schemas of the files, OpenAPI of the servers."),
+}
+"""Command → module below ``yoi_bundles.cli`` and the line that ``--help`` shows."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand's module only when the subcommand is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, its module imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"yoi_bundles.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List commands from the table, so that help imports none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with near matches for an unknown command."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 3)
+            hint = f" Did you mean {' or '.join(near)}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="yoi-bundles")
+def cli() -> None:
+    """Agent Worker configuration as verified git bundles.
+
+    Publish a workspace as a commit in a bare SHA-256 repository, bring it to Runtimes, and let
+    each Runtime resolve it under a host policy that has the last word.
+
+    Start with `yoi-bundles demo`, or `yoi-bundles init DIR`.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line.
+
+    Returns:
+        The exit code.
+    """
+    color: dict[str, Any] = {"color": False} if os.environ.get("NO_COLOR") else {}
+    try:
+        result = cli.main(list(arguments), prog_name="yoi-bundles", standalone_mode=False, **color)
+    except BundleError as error:
+        from yoi_bundles.cli.exit_codes import EXIT_CODE
+        from yoi_bundles.cli.output import print_error
+
+        print_error(error, is_json="--json" in arguments)
+        return EXIT_CODE[error.code]
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough; silence the flush at exit too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,228 @@
+"""Options that several commands share, and what they open."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from yoi_bundles.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from yoi_bundles.backend.service import Backend
+    from yoi_bundles.cli.ports import BackendPort, RuntimePort
+    from yoi_bundles.runtime.service import Runtime
+    from yoi_bundles.wire.http import HttpClient
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def json_option(function: F) -> F:
+    """``--json``."""
+    return click.option("--json", "is_json", is_flag=True, help="Print JSON for machines.")(
+        function
+    )
+
+
+def data_option(function: F) -> F:
+    """``--data``: given to the command as ``data``."""
+    return click.option(
+        "--data",
+        type=PATH,
+        envvar="YOI_BUNDLES_DATA",
+        show_envvar=True,
+        callback=lambda ctx, param, value: value or default_data(),
+        help="Data directory  [default: the XDG data directory]",
+    )(function)
+
+
+def default_data() -> Path:
+    """Where data is kept if nobody says otherwise."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_path("yoi-bundles"))
+
+
+def config_file(name: str) -> Path | None:
+    """A configuration file in the user's or the machine's directory, if there is one."""
+    import platformdirs
+
+    for directory in (platformdirs.user_config_path("yoi-bundles"), Path("/etc/yoi-bundles")):
+        if (directory / name).is_file():
+            return directory / name
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A server to talk to instead of the local data directory."""
+
+    url: str
+    token_file: Path | None
+    ca_file: Path | None
+
+    def connect(self) -> HttpClient:
+        """A client with the token of the file or of ``YOI_BUNDLES_TOKEN``.
+
+        Raises:
+            InvalidInputError: The token file cannot be used.
+        """
+        from yoi_bundles.wire.http import HttpClient
+        from yoi_bundles.wire.tokens import read_token_file
+
+        token = os.environ.get("YOI_BUNDLES_TOKEN")
+        if self.token_file is not None:
+            token = read_token_file(self.token_file)
+        ca_file = None if self.ca_file is None else str(self.ca_file)
+        return HttpClient(self.url, token, ca_file=ca_file)
+
+
+def _remote_options(flag: str, envvar: str, what: str) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        @click.option(flag, "url", metavar="URL", envvar=envvar, show_envvar=True, help=what)
+        @click.option(
+            "--token-file",
+            type=FILE,
+            envvar="YOI_BUNDLES_TOKEN_FILE",
+            show_envvar=True,
+            help="File with the bearer token (or set YOI_BUNDLES_TOKEN).",
+        )
+        @click.option("--ca-file", type=FILE, help="Certificates to trust.")
+        @functools.wraps(function)
+        def wrapped(
+            *args: Any,  # noqa: ANN401
+            url: str | None,
+            token_file: Path | None,
+            ca_file: Path | None,
+            **kwargs: Any,  # noqa: ANN401
+        ) -> Any:  # noqa: ANN401
+            remote = None if url is None else Remote(url, token_file, ca_file)
+            return function(*args, remote=remote, **kwargs)
+
+        return wrapped  # type: ignore[return-value]
+
+    return decorate
+
+
+backend_options = _remote_options(
+    "--backend", "YOI_BUNDLES_BACKEND", "Talk to this Backend instead of the data directory."
+)
+runtime_options = _remote_options(
+    "--runtime", "YOI_BUNDLES_RUNTIME", "Talk to this Runtime instead of the data directory."
+)
+
+
+def visibility_option(function: F) -> F:
+    """``--visibility``: the policy file, or None."""
+    return click.option(
+        "--visibility",
+        type=FILE,
+        envvar="YOI_BUNDLES_VISIBILITY",
+        show_envvar=True,
+        callback=lambda ctx, param, value: value or config_file("visibility.toml"),
+        help="Visibility policy: which Runtimes may have which workspaces (default: none).",
+    )(function)
+
+
+def policy_option(function: F) -> F:
+    """``--policy``: the host policy file, or None."""
+    return click.option(
+        "--policy",
+        type=FILE,
+        envvar="YOI_BUNDLES_POLICY",
+        show_envvar=True,
+        callback=lambda ctx, param, value: value or config_file("host-policy.toml"),
+        help="Host policy file; it lies outside the data directory.",
+    )(function)
+
+
+def listen_options(function: F) -> F:
+    """Where a server listens, given to the command as ``listen``."""
+
+    @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+    @click.option("--port", default=0, help="Port; 0 takes a free one.", show_default=True)
+    @click.option("--tls-cert", type=FILE, help="Certificate chain (PEM).")
+    @click.option("--tls-key", type=FILE, help="Private key (PEM).")
+    @click.option(
+        "--insecure", is_flag=True, help="Allow another address than loopback without TLS."
+    )
+    @functools.wraps(function)
+    def wrapped(
+        *args: Any,  # noqa: ANN401
+        host: str,
+        port: int,
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        insecure: bool,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        from yoi_bundles.wire.serving import Listen
+
+        return function(*args, listen=Listen(host, port, tls_cert, tls_key, insecure), **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def open_backend(data: Path, visibility: Path | None = None) -> Backend:
+    """The Backend in a data directory.
+
+    Raises:
+        BundleError: See `Backend.open`.
+    """
+    from yoi_bundles.backend.service import Backend
+
+    return Backend.open(data / "backend", visibility=visibility)
+
+
+def open_runtime(data: Path, policy: Path | None, runtime_id: str = "local") -> Runtime:
+    """The Runtime in a data directory.
+
+    Raises:
+        InvalidInputError: There is no host policy file.
+        BundleError: See `Runtime.open`.
+    """
+    from yoi_bundles.runtime.service import Runtime
+
+    if policy is None:
+        raise InvalidInputError(
+            "a Runtime needs a host policy file",
+            hint="--policy FILE, YOI_BUNDLES_POLICY, or host-policy.toml in the configuration "
+            "directory; docs/policy.md shows one",
+        )
+    return Runtime.open(data / "runtime", policy=policy, runtime_id=runtime_id)
+
+
+def backend_port(data: Path, remote: Remote | None, visibility: Path | None = None) -> BackendPort:
+    """The Backend that a command talks to: over HTTP, or in the data directory.
+
+    Raises:
+        BundleError: It cannot be opened.
+    """
+    from yoi_bundles.cli.ports import LocalBackend
+
+    if remote is None:
+        return LocalBackend(open_backend(data, visibility))
+    from yoi_bundles.wire.backend_client import BackendClient
+
+    return BackendClient(remote.connect())
+
+
+def runtime_port(data: Path, remote: Remote | None, policy: Path | None) -> RuntimePort:
+    """The Runtime that a command talks to: over HTTP, or in the data directory.
+
+    Raises:
+        BundleError: It cannot be opened.
+    """
+    if remote is None:
+        return open_runtime(data, policy)
+    from yoi_bundles.wire.runtime_client import RuntimeClient
+
+    return RuntimeClient(remote.connect())

@@ -1,0 +1,134 @@
+"""Printing: tables and JSON on standard output, errors with their hint on standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+from yoi_bundles.errors import BundleError
+from yoi_bundles.model.bundle import Finding
+
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127) if code not in (9, 10)}
+"""Control characters as they may be shown: text of a bundle must not steer a terminal."""
+
+
+def safe(text: str) -> str:
+    """Text from a bundle or a peer, fit for a terminal."""
+    return text.translate(CONTROL)
+
+
+def say(text: str = "") -> None:
+    """A line for people."""
+    click.echo(text)
+
+
+def note(text: str) -> None:
+    """A line about progress, on standard error."""
+    click.echo(click.style(text, dim=True), err=True)
+
+
+def print_json(value: BaseModel | dict[str, Any] | list[Any]) -> None:
+    """A value for machines."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", by_alias=True)
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def good(text: str) -> str:
+    """Green on a terminal."""
+    return click.style(text, fg="green")
+
+
+def bad(text: str) -> str:
+    """Red on a terminal."""
+    return click.style(text, fg="red")
+
+
+def warn(text: str) -> str:
+    """Yellow on a terminal."""
+    return click.style(text, fg="yellow")
+
+
+def dim(text: str) -> str:
+    """Faint on a terminal."""
+    return click.style(text, dim=True)
+
+
+def bold(text: str) -> str:
+    """Bold on a terminal."""
+    return click.style(text, bold=True)
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns as wide as they need to be."""
+    lines = [tuple(map(safe, row)) for row in rows]
+    widths = [
+        max(len(click.unstyle(line[i])) for line in [tuple(head), *lines]) for i in range(len(head))
+    ]
+    for index, line in enumerate([tuple(head), *lines]):
+        padded = [
+            cell + " " * (width - len(click.unstyle(cell)))
+            for cell, width in zip(line, widths, strict=True)
+        ]
+        text = "  ".join(padded).rstrip()
+        say(dim(text) if index == 0 else text)
+
+
+def shown_time(time: datetime | None) -> str:
+    """A time for people, in UTC."""
+    return "-" if time is None else time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def shown_size(size_bytes: int) -> str:
+    """A size for people."""
+    if size_bytes < 10_000:
+        return f"{size_bytes:,} bytes"
+    if size_bytes < 10_000_000:
+        return f"{size_bytes / 1024:,.1f} KiB"
+    return f"{size_bytes / 1024 / 1024:,.1f} MiB"
+
+
+def print_finding(finding: Finding) -> None:
+    """A finding as compilers print it."""
+    place = finding.file if finding.line is None else f"{finding.file}:{finding.line}"
+    colour = bad if finding.severity == "error" else warn
+    say(f"{bold(safe(place))}: {colour(finding.code)}: {safe(finding.message)}")
+    if finding.hint:
+        say(dim(f"    {safe(finding.hint)}"))
+    if finding.fingerprint:
+        say(dim(f"    fingerprint {finding.fingerprint} (policies/allow.toml)"))
+
+
+def print_error(error: BundleError, *, is_json: bool) -> None:
+    """An error on standard error: what happened, where, and what to do."""
+    if is_json:
+        document = {"code": error.code, "message": error.message, "hint": error.hint, **error.facts}
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False), err=True)
+        return
+    click.echo(f"{bad('error')}: {safe(error.message)} {dim('(' + error.code + ')')}", err=True)
+    for entry in _entries(error, "refusals"):
+        place = f"{entry.get('file')}:{entry.get('line')}" if entry.get("file") else ""
+        click.echo(
+            f"  {bad('refused')} {safe(str(entry.get('power')))}  {dim(place)}\n"
+            f"          {safe(str(entry.get('reason')))} {dim('[' + str(entry.get('rule')) + ']')}",
+            err=True,
+        )
+    for entry in _entries(error, "findings"):
+        place = f"{entry.get('file')}:{entry.get('line')}"
+        click.echo(
+            f"  {bold(safe(place))}: {bad(str(entry.get('code')))}: "
+            f"{safe(str(entry.get('message')))}",
+            err=True,
+        )
+    if error.hint:
+        click.echo(f"{dim('hint:')} {safe(error.hint)}", err=True)
+
+
+def _entries(error: BundleError, key: str) -> list[dict[str, Any]]:
+    value = error.facts.get(key)
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

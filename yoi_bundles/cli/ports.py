@@ -1,0 +1,125 @@
+"""What commands need of a Backend and a Runtime, wherever these are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from yoi_bundles.backend.service import Backend
+from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId, WorkspaceId
+from yoi_bundles.model.request import CreateWorkerRequest
+from yoi_bundles.model.revision import Revision
+from yoi_bundles.wire.messages import (
+    BundleList,
+    BundleStatus,
+    CreatedWorker,
+    DiffReply,
+    PublishReply,
+    PublishRequest,
+    RegisteredRuntime,
+    RegisterRuntime,
+    ResolveReport,
+    RevisionList,
+    RuntimeInfo,
+    RuntimeList,
+    RuntimeView,
+    SyncReply,
+    SyncRequest,
+    WorkerList,
+    WorkerView,
+    WorkspaceList,
+    WorkspaceView,
+)
+
+
+class BackendPort(Protocol):
+    """`yoi_bundles.wire.backend_client.BackendClient`, or the library behind the same verbs."""
+
+    def close(self) -> None: ...
+    def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply: ...
+    def workspaces(self) -> WorkspaceList: ...
+    def workspace(self, workspace: WorkspaceId) -> WorkspaceView: ...
+    def revisions(self, workspace: WorkspaceId, *, limit: int = 50) -> RevisionList: ...
+    def revision(self, workspace: WorkspaceId, spelled: str) -> Revision: ...
+    def diff(self, workspace: WorkspaceId, old: str, new: str) -> DiffReply: ...
+    def register_runtime(self, request: RegisterRuntime) -> RegisteredRuntime: ...
+    def unregister_runtime(self, runtime_id: RuntimeId) -> None: ...
+    def runtimes(self, labels: Sequence[str] = ()) -> RuntimeList: ...
+    def runtime(self, runtime_id: RuntimeId) -> RuntimeView: ...
+    def sync(self, workspace: WorkspaceId, request: SyncRequest) -> SyncReply: ...
+
+
+class RuntimePort(Protocol):
+    """`yoi_bundles.wire.runtime_client.RuntimeClient`, or the library behind the same verbs."""
+
+    def close(self) -> None: ...
+    def info(self) -> RuntimeInfo: ...
+    def bundle_status(
+        self, digest: Digest, workspace: WorkspaceId | None = None
+    ) -> BundleStatus: ...
+    def bundles(
+        self, workspace: WorkspaceId | None = None, *, after: str | None = None
+    ) -> BundleList: ...
+    def create_worker(self, request: CreateWorkerRequest) -> CreatedWorker: ...
+    def resolve(self, request: CreateWorkerRequest) -> ResolveReport: ...
+    def worker(self, worker_id: WorkerId) -> WorkerView: ...
+    def workers(self, *, after: str | None = None) -> WorkerList: ...
+
+
+class LocalBackend:
+    """A Backend of this process behind the verbs of `BackendPort`.
+
+    Args:
+        backend: Closed with the port.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def close(self) -> None:
+        """Close the Backend."""
+        self._backend.close()
+
+    def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply:
+        """See `Publishing.publish`."""
+        return self._backend.publishing.publish(workspace, request)
+
+    def workspaces(self) -> WorkspaceList:
+        """See `Publishing.list`."""
+        return self._backend.publishing.list()
+
+    def workspace(self, workspace: WorkspaceId) -> WorkspaceView:
+        """See `Publishing.workspace`."""
+        return self._backend.publishing.workspace(workspace)
+
+    def revisions(self, workspace: WorkspaceId, *, limit: int = 50) -> RevisionList:
+        """See `Publishing.revisions`."""
+        return self._backend.publishing.revisions(workspace, limit=limit)
+
+    def revision(self, workspace: WorkspaceId, spelled: str) -> Revision:
+        """See `Publishing.revision`."""
+        return self._backend.publishing.revision(workspace, spelled)
+
+    def diff(self, workspace: WorkspaceId, old: str, new: str) -> DiffReply:
+        """See `Publishing.diff`."""
+        return self._backend.publishing.diff(workspace, old, new)
+
+    def register_runtime(self, request: RegisterRuntime) -> RegisteredRuntime:
+        """See `Fleet.register`."""
+        return self._backend.fleet.register(request)
+
+    def unregister_runtime(self, runtime_id: RuntimeId) -> None:
+        """See `Fleet.unregister`."""
+        self._backend.fleet.unregister(runtime_id)
+
+    def runtimes(self, labels: Sequence[str] = ()) -> RuntimeList:
+        """See `Fleet.list`."""
+        return self._backend.fleet.list(labels)
+
+    def runtime(self, runtime_id: RuntimeId) -> RuntimeView:
+        """See `Fleet.view`."""
+        return self._backend.fleet.view(runtime_id)
+
+    def sync(self, workspace: WorkspaceId, request: SyncRequest) -> SyncReply:
+        """See `Backend.sync`."""
+        return self._backend.sync(workspace, request)

@@ -1,0 +1,102 @@
+"""Hashing everything in a data directory again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yoi_bundles.errors import BundleError, BundleMissingError
+from yoi_bundles.model.ids import Digest, WorkspaceId
+from yoi_bundles.store import (
+    CheckoutArea,
+    WorkspaceRepositories,
+    get_spelled_revision,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What was looked at in one repository, and what is wrong there.
+
+    Args:
+        where: ``backend`` or ``runtime``.
+        objects: Objects and checked-out files hashed.
+        problems: A line each.
+    """
+
+    where: str
+    workspace: WorkspaceId
+    objects: int
+    problems: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "where": self.where,
+            "workspace": str(self.workspace),
+            "objects": self.objects,
+            "problems": list(self.problems),
+        }
+
+
+def audit_data(
+    data: Path, only: WorkspaceId | None = None, revision: str | None = None
+) -> tuple[AuditReport, ...]:
+    """Hash everything the Backend and the Runtime keep in a data directory.
+
+    Args:
+        only: Look at this workspace alone.
+        revision: Look at this revision alone; wants ``only``.
+
+    Raises:
+        BundleMissingError: There is no such revision.
+    """
+    reports: list[AuditReport] = []
+    areas = {"backend": data / "backend" / "workspaces", "runtime": data / "runtime" / "bundles"}
+    for where, root in areas.items():
+        if not root.is_dir():
+            continue
+        checkouts = CheckoutArea(data / "runtime" / "checkouts") if where == "runtime" else None
+        repositories = WorkspaceRepositories(root)
+        try:
+            for name in repositories.list():
+                if only in {None, name}:
+                    reports.append(_audit(where, name, repositories, checkouts, revision))
+        finally:
+            repositories.close()
+    return tuple(reports)
+
+
+def _audit(
+    where: str,
+    name: WorkspaceId,
+    repositories: WorkspaceRepositories,
+    checkouts: CheckoutArea | None,
+    spelled: str | None,
+) -> AuditReport:
+    problems: list[str] = []
+    seen = 0
+    try:
+        store = repositories.get(name)
+        digest = None if spelled is None else get_spelled_revision(store, spelled).digest
+        report = store.verify(digest)
+        seen = report.objects
+        problems += [f"object {one.object_id[:12]}: {one.message}" for one in report.problems]
+        if checkouts is not None:
+            for held in store.held():
+                if digest in {None, held.digest}:
+                    seen += sum(1 for _ in _checked_files(checkouts, held.digest))
+    except BundleMissingError:
+        raise
+    except BundleError as error:
+        problems.append(f"{error.code}: {error.message}")
+    return AuditReport(where, name, seen, tuple(problems))
+
+
+def _checked_files(checkouts: CheckoutArea, digest: Digest) -> Iterator[bytes]:
+    checkout = checkouts.find(digest)
+    if checkout is not None:
+        for path in checkout.reader.entries():
+            yield checkout.reader.read(path)
