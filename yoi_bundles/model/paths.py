@@ -28,7 +28,10 @@ _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _IGNORABLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*[A-Za-z0-9_-]|[A-Za-z0-9_-]")
+# Nearly every name: no dot at either end, and not a device; none of the other rules can apply.
+_PLAIN = re.compile(
+    r"(?!(?i:con|prn|aux|nul|(com|lpt)[0-9])(?:\.|$))[A-Za-z0-9_-]+(?:\.+[A-Za-z0-9_-]+)*"
+)
 
 
 def verify_name(name: str, limits: Limits = DEFAULT_LIMITS) -> str:
@@ -51,14 +54,14 @@ def verify_name(name: str, limits: Limits = DEFAULT_LIMITS) -> str:
 
 def _find_fault(name: str, limits: Limits) -> str | None:
     """The rule that the name breaks, or None."""
+    if _PLAIN.fullmatch(name):
+        return _find_length_fault(name, limits)
     if name in ("", ".", ".."):
         return "is not a file name"
     if _DOTGIT.fullmatch(name):
         return "means a git control file to some file system"
     if _DEVICE.fullmatch(name.split(".", 1)[0].rstrip(" ")):
         return "is a Windows device"
-    if _PLAIN.fullmatch(name):  # nearly every name: none of the rules below can apply
-        return _find_length_fault(name, limits)
     return _find_character_fault(name) or _find_length_fault(name, limits)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from yoi_bundles.errors import StoreError
+from yoi_bundles.errors import StoreError, VerificationError
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store.history import History
 from yoi_bundles.store.objectdb import ObjectDatabase
@@ -38,10 +38,7 @@ class Audit:
             oid, kind = todo.pop()
             data = self._read(oid, kind)
             if data is not None and kind == Kind.TREE:
-                todo += [
-                    (entry.oid, Kind.TREE if entry.is_tree else Kind.BLOB)
-                    for entry in parse_tree(data)
-                ]
+                todo += self._children(oid, data)
 
     def verify_line(self, tips: Iterable[Revision]) -> None:
         """Hash revisions and all their ancestors; a broken ancestor ends its line."""
@@ -57,6 +54,14 @@ class Audit:
     def report(self) -> VerifyReport:
         """What was found so far."""
         return VerifyReport(len(self._seen), self._bytes, tuple(self._problems))
+
+    def _children(self, oid: Oid, data: bytes) -> list[tuple[Oid, Kind]]:
+        try:
+            entries = parse_tree(data)
+        except VerificationError as error:
+            self._note(oid.hex(), error.message)
+            return []
+        return [(e.oid, Kind.TREE if e.is_tree else Kind.BLOB) for e in entries]
 
     def _read(self, oid: Oid, kind: Kind) -> bytes | None:
         """The bytes of an object that was not read before; None if it was, or is broken."""

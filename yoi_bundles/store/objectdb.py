@@ -5,7 +5,6 @@ Source: DULWICH facts in docs/adr/0002; gitrepository-layout, "objects".
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +13,13 @@ from threading import Lock
 from dulwich.object_format import SHA256
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import ObjectID, RawObjectID
-from dulwich.pack import write_pack_index_v2
 
 from yoi_bundles.errors import StoreCorruptError, VerificationError
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import TEMP_PREFIX, sync_directory
+from yoi_bundles.store.files import TEMP_PREFIX, sync_directory, write_new_file
 from yoi_bundles.store.objects import Kind, Oid, TreeEntry, hash_object, kind_name, parse_tree
+from yoi_bundles.store.packindex import encode_pack_index
 from yoi_bundles.store.packwriter import PackEntry
 
 _TREE_CACHE_ENTRIES = 200_000
@@ -166,7 +165,7 @@ class ObjectDatabase:
         try:
             with storage_faults("write a pack"):
                 checksum, entries = write(pack)
-                _write_index(index, checksum, entries)
+                write_new_file(index, encode_pack_index(entries, checksum), 0o444)
                 name = f"pack-{checksum.hex()}"
                 pack, index = _tag(pack, checksum), _tag(index, checksum)
                 pack.rename(self.pack_directory / f"{name}.pack")
@@ -181,11 +180,3 @@ class ObjectDatabase:
 def _tag(temporary: Path, checksum: bytes) -> Path:
     """Name a temporary file after its pack: recovery then knows which half rename to undo."""
     return temporary.rename(temporary.with_stem(f"{TEMP_PREFIX}{checksum.hex()}"))
-
-
-def _write_index(path: Path, checksum: bytes, entries: list[PackEntry]) -> None:
-    with path.open("wb") as file:
-        write_pack_index_v2(file, [(e.oid, e.offset, e.crc32) for e in sorted(entries)], checksum)
-        file.flush()
-        os.fsync(file.fileno())
-    path.chmod(0o444)

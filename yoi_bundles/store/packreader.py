@@ -13,6 +13,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from yoi_bundles.errors import MalformedBundleError, MissingObjectError, TooLargeError
@@ -26,6 +27,7 @@ _SMALLEST_ENTRY_BYTES = 9
 _KEPT_BYTES = 64 * 1024 * 1024
 _KEPT_DELTA_BYTES = 32 * 1024 * 1024
 _WINDOW_SLACK = 64
+_KINDS = MappingProxyType({int(kind): kind for kind in Kind})
 
 BaseLoader: TypeAlias = Callable[[Oid], "tuple[int, bytes] | None"]
 """Finds a delta's base among what is held; None if it is not."""
@@ -144,7 +146,7 @@ class ReceivedPack:
         elif kind == REF_DELTA:
             base = bytes(self.view[position : position + OID_BYTES])
             position += OID_BYTES
-        elif kind not in (Kind.COMMIT, Kind.TREE, Kind.BLOB):
+        elif kind not in _KINDS:
             raise MalformedBundleError(f"object type {kind} has no place in a bundle")
         data, end = self._inflate(position, size)
         raw = _Raw(offset, kind, size, position, end, base)
@@ -211,7 +213,7 @@ class ReceivedPack:
     def _take(self, raw: _Raw, data: bytes) -> None:
         """Hash an object, or keep a delta until its base is known."""
         if raw.base is None:
-            self._finish(raw, Kind(raw.kind), data, 0)
+            self._finish(raw, _KINDS[raw.kind], data, 0)
             return
         base = self._oid_at.get(raw.base) if isinstance(raw.base, int) else raw.base
         if base is not None and base in self.objects:
@@ -241,19 +243,25 @@ class ReceivedPack:
 
     def _finish(self, raw: _Raw, kind: Kind, data: bytes, depth: int) -> None:
         """Record an object under its id, then every delta that waited for it."""
-        queue = [(raw, kind, data, depth)]
+        oid = self._record(raw, kind, data, depth)
+        if not self._waiting:
+            return
+        queue = [(raw.offset, oid, kind, data, depth)]
         while queue:
-            raw, kind, data, depth = queue.pop()
-            oid = hash_object(kind, data)
-            if oid in self.objects:
-                raise MalformedBundleError("the pack holds an object twice")
-            self.objects[oid] = PackedObject(kind, len(data), raw.offset, depth)
-            self._oid_at[raw.offset] = oid
-            self.inflated_bytes += len(data)
-            self._keep(oid, data)
-            waiting = self._waiting.pop(raw.offset, []) + self._waiting.pop(oid, [])
-            for child, delta in waiting:
-                queue.append(self._apply_waiting(child, delta, kind, data, depth + 1))
+            offset, oid, kind, data, depth = queue.pop()
+            for child, delta in self._waiting.pop(offset, []) + self._waiting.pop(oid, []):
+                made = self._apply_waiting(child, delta, kind, data, depth + 1)
+                queue.append((child.offset, self._record(*made), *made[1:]))
+
+    def _record(self, raw: _Raw, kind: Kind, data: bytes, depth: int) -> Oid:
+        oid = hash_object(kind, data)
+        if oid in self.objects:
+            raise MalformedBundleError("the pack holds an object twice")
+        self.objects[oid] = PackedObject(kind, len(data), raw.offset, depth)
+        self._oid_at[raw.offset] = oid
+        self.inflated_bytes += len(data)
+        self._keep(oid, data)
+        return oid
 
     def _apply_waiting(
         self, raw: _Raw, delta: bytes | None, kind: Kind, base: bytes, depth: int

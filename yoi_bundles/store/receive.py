@@ -23,7 +23,7 @@ from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Advance, ReceivedCommit, Revision
 from yoi_bundles.model.tree import ContentCheck
-from yoi_bundles.store.bundlefile import BundleHeader, read_bundle_header
+from yoi_bundles.store.bundlefile import MAIN_REF, BundleHeader, read_bundle_header
 from yoi_bundles.store.closure import ClosureCheck, HeldClosure, MeasureBook
 from yoi_bundles.store.commits import parse_commit
 from yoi_bundles.store.history import History
@@ -132,6 +132,8 @@ class Receiver:
         return Received(pack, tuple(line), base)
 
     def _find_prerequisites(self, header: BundleHeader) -> dict[CommitId, Revision]:
+        if header.ref != MAIN_REF:
+            raise MalformedBundleError(f"a bundle file of revisions carries {MAIN_REF}")
         if header.target in header.prerequisites:
             raise MalformedBundleError("a bundle file names its tip as its prerequisite")
         found: dict[CommitId, Revision] = {}
