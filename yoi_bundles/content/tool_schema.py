@@ -54,7 +54,7 @@ def _find_required_faults(schema: Mapping[str, Any], source: Source) -> Iterator
         yield finding_at(source, _ROOT, "`properties` must be a table and `required` an array")
         return
     for index, name in enumerate(required):
-        if name not in properties:
+        if not isinstance(name, str) or name not in properties:
             hint = near_hint(str(name), properties, what="properties")
             path = (*_ROOT, "required", index)
             yield finding_at(source, path, "a required property is not declared", hint=hint)

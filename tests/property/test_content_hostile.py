@@ -1,0 +1,88 @@
+"""No bytes make the check fail in any other way than by findings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from yoi_bundles.content import check_files
+from yoi_bundles.model.ids import RelativePath
+
+PATHS = st.sampled_from(
+    [
+        "bundle.toml", "profiles/a.toml", "prompts/a.md", "tools/a.toml", "grants/a.toml",
+        "models/a.toml", "plugins/a.toml", "policies/tools.toml", "policies/allow.toml",
+        "workflows/a.toml", "workflows/a.md", "x", "profiles/ä.toml",
+    ]
+)  # fmt: skip
+FRAGMENTS = st.sampled_from(
+    [
+        "+++\n", "[", "]", "{", "}", "=", '"', "'''", '"""', "\n", ".", "a", "kind", "steps", "#",
+        "extends = 'a'\n", "description = 'x'\n", "[[rules]]\n", "[engine]\n", "kind = 'mount'\n",
+        "kind = 'definition'\n", "schema = 1\n", "1", "1e999", "nan", "\x00", "\r", "{{a}}",
+        "\\u0041",
+        "input_schema = []\n", "[input_schema]\n", "type = 'object'\n",
+        "required = [[]]\n", "é",
+        "[models.x]\n", "tools = ['*']\n", "action = 'deny'\n", "secret:", "/etc",
+    ]
+)  # fmt: skip
+CONTENTS = st.one_of(
+    st.binary(max_size=60), st.lists(FRAGMENTS, max_size=12).map("".join).map(str.encode)
+)
+
+
+BASE = Path(__file__).parents[2] / "fixtures" / "findings" / "base"
+SOUND = {
+    path.relative_to(BASE).as_posix(): path.read_text(encoding="utf-8").split("\n")
+    for path in sorted(BASE.rglob("*"))
+    if path.is_file()
+}
+LINES = st.one_of(
+    st.sampled_from(sorted({line for lines in SOUND.values() for line in lines})),
+    st.sampled_from(
+        [
+            "x = 1", "x = []", "required = [[]]", "required = 1", "properties = [[]]", "type = []",
+            "[input_schema]", "[engine.x]", "[[steps]]", "[[steps.after]]", "[[tools]]", "[tools]",
+            "[models]", "[environment]", "extends = 'worker'", "extends = 'common'", "steps = [1]",
+            "steps = {}", "rules = [[]]", "kind = []", "schema = nan", "[workspace.labels]", "+++",
+            "id = 'second'", "after = ['second']", "needs = ['tool:look', 'plugin:index']", 
+            "a.b = 1",            "abstract = true", "kind = 'workflow'", "variables = ['project', 'project']",
+        ]
+    ),
+)  # fmt: skip
+
+
+@st.composite
+def damaged_workspaces(draw: st.DrawFn) -> dict[str, bytes]:
+    """The sound workspace with a few lines replaced, added or removed."""
+    files = {path: list(lines) for path, lines in SOUND.items()}
+    for _ in range(draw(st.integers(1, 4))):
+        lines = files[draw(st.sampled_from(sorted(files)))]
+        start = draw(st.integers(0, len(lines)))
+        lines[start : start + draw(st.integers(0, 2))] = draw(st.lists(LINES, max_size=2))
+    return {path: "\n".join(lines).encode() for path, lines in files.items()}
+
+
+@given(damaged_workspaces())
+@settings(max_examples=500, deadline=None)
+def test_damaged_workspaces_give_findings_and_never_an_exception(files: dict[str, bytes]) -> None:
+    verify_shape_of_findings(files)
+
+
+@given(st.dictionaries(PATHS, CONTENTS, max_size=6))
+@settings(max_examples=500, deadline=None)
+def test_any_files_give_findings_and_never_an_exception(files: dict[str, bytes]) -> None:
+    verify_shape_of_findings(files)
+
+
+def verify_shape_of_findings(files: dict[str, bytes]) -> None:
+    result = check_files({RelativePath(path): data for path, data in files.items()})
+    assert (result.bundle is None) == any(f.severity == "error" for f in result.findings)
+    keys = [(finding.file, finding.line or 0) for finding in result.findings]
+    assert keys == sorted(keys)
+    for finding in result.findings:
+        path = RelativePath(finding.file)
+        size = files.get(str(path), b"").count(b"\n") + 1
+        assert finding.line is None or finding.line <= size
