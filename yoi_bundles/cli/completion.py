@@ -11,7 +11,7 @@ from click.shell_completion import get_completion_class
 def command(*, shell: str) -> None:
     """Print the completion script of a shell.
 
-    For example: `yoi-bundles completion bash > ~/.local/share/bash-completion/completions/yoi-bundles`
+    For example: `yoi-bundles completion bash >> ~/.bashrc`
     """
     from yoi_bundles.cli.main import cli
 

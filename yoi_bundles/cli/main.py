@@ -94,7 +94,11 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
-    color: dict[str, Any] = {"color": False} if os.environ.get("NO_COLOR") else {}
+    color: dict[str, Any] = {}
+    if os.environ.get("NO_COLOR"):
+        color = {"color": False}
+    elif os.environ.get("FORCE_COLOR"):
+        color = {"color": True}
     try:
         result = cli.main(list(arguments), prog_name="yoi-bundles", standalone_mode=False, **color)
     except BundleError as error:
