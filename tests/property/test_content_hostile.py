@@ -47,8 +47,9 @@ LINES = st.one_of(
             "[input_schema]", "[engine.x]", "[[steps]]", "[[steps.after]]", "[[tools]]", "[tools]",
             "[models]", "[environment]", "extends = 'worker'", "extends = 'common'", "steps = [1]",
             "steps = {}", "rules = [[]]", "kind = []", "schema = nan", "[workspace.labels]", "+++",
-            "id = 'second'", "after = ['second']", "needs = ['tool:look', 'plugin:index']", 
-            "a.b = 1",            "abstract = true", "kind = 'workflow'", "variables = ['project', 'project']",
+            "id = 'second'", "after = ['second']", "needs = ['tool:look', 'plugin:index']",
+            "a.b = 1", "abstract = true", "kind = 'workflow'",
+            "variables = ['project', 'project']",
         ]
     ),
 )  # fmt: skip
