@@ -6,11 +6,13 @@ import difflib
 import itertools
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 
 from yoi_bundles.content import check_files, raise_findings
 from yoi_bundles.errors import ChannelGoneError, InvalidManifestError
-from yoi_bundles.model.ids import ChannelName, Digest, RelativePath, WorkspaceId
-from yoi_bundles.model.limits import Limits
+from yoi_bundles.model.clock import utc_now
+from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Digest, RelativePath, WorkspaceId
+from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import Revision, RevisionDraft
 from yoi_bundles.model.tree import TreeChange
 from yoi_bundles.store import (
@@ -21,7 +23,6 @@ from yoi_bundles.store import (
     compute_digest,
     get_spelled_revision,
 )
-from yoi_bundles.wire.backend_client import MAIN_CHANNEL
 from yoi_bundles.wire.messages import (
     ChannelView,
     DiffReply,
@@ -162,6 +163,20 @@ class Publishing:
         return ChannelView(
             workspace=workspace, channel=channel, sequence=head.number, revision=head
         )
+
+
+def open_publishing(
+    data: Path, clock: Callable[[], datetime] = utc_now, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Publishing, WorkspaceRepositories]:
+    """The workspaces of a Backend's directory, and the repositories to close afterwards.
+
+    Args:
+        data: The Backend's directory.
+        clock: Now, with a time zone.
+        limits: Bounds of what may be published.
+    """
+    repositories = WorkspaceRepositories(data / "workspaces")
+    return Publishing(repositories, clock, limits), repositories
 
 
 def _file_change(store: BundleStore, old: Digest, new: Digest, change: TreeChange) -> FileChange:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
 from yoi_bundles.backend.fleet import Fleet
-from yoi_bundles.backend.publishing import Publishing
+from yoi_bundles.backend.publishing import open_publishing
 from yoi_bundles.backend.registry import KnownRuntime, Registry
 from yoi_bundles.backend.sync import Connect, PushSync, PushTokens
 from yoi_bundles.backend.views import browser_runtimes, browser_workspace
 from yoi_bundles.backend.visibility_file import read_visibility
 from yoi_bundles.errors import BundleMissingError, WorkspaceNotVisibleError
+from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.visibility import VisibilityPolicy
-from yoi_bundles.store import WorkspaceRepositories
 from yoi_bundles.wire.credentials import Credentials
 from yoi_bundles.wire.messages import (
     BrowserOverview,
@@ -28,11 +28,6 @@ from yoi_bundles.wire.messages import (
     SyncReply,
     SyncRequest,
 )
-
-
-def utc_now() -> datetime:
-    """The wall clock, for those who inject no other."""
-    return datetime.now(UTC)
 
 
 class Backend:
@@ -50,14 +45,13 @@ class Backend:
         limits: Limits,
         connect: Connect | None,
     ) -> None:
-        self._repositories = WorkspaceRepositories(data / "workspaces")
+        self.publishing, self._repositories = open_publishing(data, clock, limits)
         self._registry = Registry(data / "registry.sqlite3")
         self._files = BundleFiles(data / "bundle-files")
         tokens = PushTokens(data / "push-tokens")
         self._push = PushSync(
             self._registry, self._files, clock=clock, connect=connect or tokens.connect
         )
-        self.publishing = Publishing(self._repositories, clock, limits)
         self.fleet = Fleet(
             self._registry, visibility, tokens, workspaces=self._repositories.list, clock=clock
         )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yoi_bundles.backend.service import utc_now
 from yoi_bundles.cli.options import data_option, listen_options, open_backend, visibility_option
 from yoi_bundles.cli.output import say
 from yoi_bundles.cli.tokens import token_group
+from yoi_bundles.model.clock import utc_now
 
 if TYPE_CHECKING:
     from yoi_bundles.wire.serving import Listen

@@ -7,7 +7,13 @@ from pathlib import Path
 import click
 
 from yoi_bundles.cli.exit_codes import NEGATIVE, OK
-from yoi_bundles.cli.options import Remote, backend_options, backend_port, data_option, json_option
+from yoi_bundles.cli.options import (
+    Remote,
+    backend_options,
+    data_option,
+    json_option,
+    publishing_port,
+)
 from yoi_bundles.cli.output import bad, bold, good, print_json, safe, say
 
 
@@ -34,7 +40,7 @@ def command(
     """Show what differs between two revisions, as unified diffs."""
     from yoi_bundles.cli.workspaces import find_workspace
 
-    port = backend_port(data, remote)
+    port = publishing_port(data, remote)
     try:
         found = port.diff(find_workspace(workspace, port), old, new)
     finally:

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from yoi_bundles.cli.options import Remote, backend_options, backend_port, data_option, json_option
+from yoi_bundles.cli.options import (
+    Remote,
+    backend_options,
+    data_option,
+    json_option,
+    publishing_port,
+)
 from yoi_bundles.cli.output import bold, dim, print_json, safe, say, shown_time, warn
 
 
@@ -29,7 +35,7 @@ def command(
     """Show the revisions of a workspace, newest first."""
     from yoi_bundles.cli.workspaces import find_workspace
 
-    port = backend_port(data, remote)
+    port = publishing_port(data, remote)
     try:
         page = port.revisions(find_workspace(workspace, port), limit=max_count)
     finally:

@@ -15,7 +15,7 @@ from yoi_bundles.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from yoi_bundles.backend.service import Backend
-    from yoi_bundles.cli.ports import BackendPort, RuntimePort
+    from yoi_bundles.cli.ports import BackendPort, PublishingPort, RuntimePort
     from yoi_bundles.runtime.service import Runtime
     from yoi_bundles.wire.http import HttpClient
 
@@ -198,6 +198,21 @@ def open_runtime(data: Path, policy: Path | None, runtime_id: str = "local") -> 
             "directory; docs/policy.md shows one",
         )
     return Runtime.open(data / "runtime", policy=policy, runtime_id=runtime_id)
+
+
+def publishing_port(data: Path, remote: Remote | None) -> PublishingPort:
+    """The workspaces a command talks to; without a registry, as that takes half a second to load.
+
+    Raises:
+        BundleError: They cannot be opened.
+    """
+    if remote is not None:
+        return backend_port(data, remote)
+    from yoi_bundles.backend.publishing import open_publishing
+    from yoi_bundles.cli.ports import LocalPublishing
+
+    publishing, repositories = open_publishing(data / "backend")
+    return LocalPublishing(publishing, repositories.close)
 
 
 def backend_port(data: Path, remote: Remote | None, visibility: Path | None = None) -> BackendPort:

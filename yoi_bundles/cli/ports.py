@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from yoi_bundles.backend.service import Backend
 from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId, WorkspaceId
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.model.revision import Revision
@@ -31,9 +30,13 @@ from yoi_bundles.wire.messages import (
     WorkspaceView,
 )
 
+if TYPE_CHECKING:
+    from yoi_bundles.backend.publishing import Publishing
+    from yoi_bundles.backend.service import Backend
 
-class BackendPort(Protocol):
-    """`yoi_bundles.wire.backend_client.BackendClient`, or the library behind the same verbs."""
+
+class PublishingPort(Protocol):
+    """The part of `BackendPort` that needs no registry, and so opens fast."""
 
     def close(self) -> None: ...
     def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply: ...
@@ -42,6 +45,11 @@ class BackendPort(Protocol):
     def revisions(self, workspace: WorkspaceId, *, limit: int = 50) -> RevisionList: ...
     def revision(self, workspace: WorkspaceId, spelled: str) -> Revision: ...
     def diff(self, workspace: WorkspaceId, old: str, new: str) -> DiffReply: ...
+
+
+class BackendPort(PublishingPort, Protocol):
+    """`yoi_bundles.wire.backend_client.BackendClient`, or the library behind the same verbs."""
+
     def register_runtime(self, request: RegisterRuntime) -> RegisteredRuntime: ...
     def unregister_runtime(self, runtime_id: RuntimeId) -> None: ...
     def runtimes(self, labels: Sequence[str] = ()) -> RuntimeList: ...
@@ -66,7 +74,48 @@ class RuntimePort(Protocol):
     def workers(self, *, after: str | None = None) -> WorkerList: ...
 
 
-class LocalBackend:
+class LocalPublishing:
+    """The workspaces of a data directory behind the verbs of `PublishingPort`.
+
+    Args:
+        publishing: What they are.
+        close: Called when the port is closed.
+    """
+
+    def __init__(self, publishing: Publishing, close: Callable[[], None]) -> None:
+        self._publishing = publishing
+        self._close = close
+
+    def close(self) -> None:
+        """Close what is behind it."""
+        self._close()
+
+    def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply:
+        """See `Publishing.publish`."""
+        return self._publishing.publish(workspace, request)
+
+    def workspaces(self) -> WorkspaceList:
+        """See `Publishing.list`."""
+        return self._publishing.list()
+
+    def workspace(self, workspace: WorkspaceId) -> WorkspaceView:
+        """See `Publishing.workspace`."""
+        return self._publishing.workspace(workspace)
+
+    def revisions(self, workspace: WorkspaceId, *, limit: int = 50) -> RevisionList:
+        """See `Publishing.revisions`."""
+        return self._publishing.revisions(workspace, limit=limit)
+
+    def revision(self, workspace: WorkspaceId, spelled: str) -> Revision:
+        """See `Publishing.revision`."""
+        return self._publishing.revision(workspace, spelled)
+
+    def diff(self, workspace: WorkspaceId, old: str, new: str) -> DiffReply:
+        """See `Publishing.diff`."""
+        return self._publishing.diff(workspace, old, new)
+
+
+class LocalBackend(LocalPublishing):
     """A Backend of this process behind the verbs of `BackendPort`.
 
     Args:
@@ -74,35 +123,8 @@ class LocalBackend:
     """
 
     def __init__(self, backend: Backend) -> None:
+        super().__init__(backend.publishing, backend.close)
         self._backend = backend
-
-    def close(self) -> None:
-        """Close the Backend."""
-        self._backend.close()
-
-    def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply:
-        """See `Publishing.publish`."""
-        return self._backend.publishing.publish(workspace, request)
-
-    def workspaces(self) -> WorkspaceList:
-        """See `Publishing.list`."""
-        return self._backend.publishing.list()
-
-    def workspace(self, workspace: WorkspaceId) -> WorkspaceView:
-        """See `Publishing.workspace`."""
-        return self._backend.publishing.workspace(workspace)
-
-    def revisions(self, workspace: WorkspaceId, *, limit: int = 50) -> RevisionList:
-        """See `Publishing.revisions`."""
-        return self._backend.publishing.revisions(workspace, limit=limit)
-
-    def revision(self, workspace: WorkspaceId, spelled: str) -> Revision:
-        """See `Publishing.revision`."""
-        return self._backend.publishing.revision(workspace, spelled)
-
-    def diff(self, workspace: WorkspaceId, old: str, new: str) -> DiffReply:
-        """See `Publishing.diff`."""
-        return self._backend.publishing.diff(workspace, old, new)
 
     def register_runtime(self, request: RegisterRuntime) -> RegisteredRuntime:
         """See `Fleet.register`."""

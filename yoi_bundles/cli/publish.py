@@ -13,9 +13,9 @@ from yoi_bundles.cli.options import (
     PATH,
     Remote,
     backend_options,
-    backend_port,
     data_option,
     json_option,
+    publishing_port,
 )
 from yoi_bundles.cli.output import dim, good, print_finding, print_json, say
 from yoi_bundles.model.ids import CommitId
@@ -79,7 +79,7 @@ def command(
         message=message,
         expected=None if expected is None else CommitId.parse(expected),
     )
-    port = backend_port(data, remote)
+    port = publishing_port(data, remote)
     try:
         reply = port.publish(workspace, request)
     finally:

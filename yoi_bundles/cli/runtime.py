@@ -36,12 +36,13 @@ from yoi_bundles.cli.output import (
     warn,
 )
 from yoi_bundles.cli.tokens import token_group
+from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import RuntimeId, WorkspaceId
-from yoi_bundles.runtime.service import Runtime, utc_now
 from yoi_bundles.wire.messages import RegisterRuntime, RuntimeView
 
 if TYPE_CHECKING:
     from yoi_bundles.runtime.catalog import Catalog
+    from yoi_bundles.runtime.service import Runtime
     from yoi_bundles.wire.serving import Listen
 
 

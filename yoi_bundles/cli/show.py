@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from yoi_bundles.cli.options import Remote, backend_options, backend_port, data_option, json_option
+from yoi_bundles.cli.options import (
+    Remote,
+    backend_options,
+    data_option,
+    json_option,
+    publishing_port,
+)
 from yoi_bundles.cli.output import bold, print_json, safe, say, shown_time
 
 
@@ -25,7 +31,7 @@ def command(
     """
     from yoi_bundles.cli.workspaces import find_workspace
 
-    port = backend_port(data, remote)
+    port = publishing_port(data, remote)
     try:
         found = port.revision(find_workspace(workspace, port), revision)
     finally:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from yoi_bundles.cli.ports import BackendPort
+from yoi_bundles.cli.ports import PublishingPort
 from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import WorkspaceId
 
 
-def find_workspace(text: str | None, port: BackendPort) -> WorkspaceId:
+def find_workspace(text: str | None, port: PublishingPort) -> WorkspaceId:
     """The workspace somebody named; else that of the current directory; else the only one.
 
     Raises:

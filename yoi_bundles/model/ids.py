@@ -208,6 +208,10 @@ class ChannelName(Name):
     what = "channel name"
 
 
+MAIN_CHANNEL = ChannelName("main")
+"""The channel every workspace has: its newest revision."""
+
+
 class RuntimeId(TextValue):
     """Name of a Runtime in the Backend's registry."""
 

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Sequence
 
 from yoi_bundles.errors import BundleError, MissingPrerequisiteError
-from yoi_bundles.model.ids import CommitId, WorkspaceId
+from yoi_bundles.model.ids import MAIN_CHANNEL, CommitId, WorkspaceId
 from yoi_bundles.runtime.service import Runtime
-from yoi_bundles.wire.backend_client import MAIN_CHANNEL, BackendClient
+from yoi_bundles.wire.backend_client import BackendClient
 from yoi_bundles.wire.messages import ChannelView, PutResult
 
 log = logging.getLogger(__name__)

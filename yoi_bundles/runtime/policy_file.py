@@ -290,8 +290,14 @@ def _index(text: str) -> Mapping[KeyPath, int]:
 def _wrong(
     problems: Sequence[_Problem], lines: Mapping[KeyPath, int], file: str
 ) -> InvalidHostPolicyError:
-    # A value that fits none of several types is reported once for each of them.
-    by_key = {_dotted(_written_path(lines, problem)): problem for problem in reversed(problems)}
+    # A value that fits none of several types is reported once for each of them, and an array
+    # whose entries are wrong once more as too short.
+    paths = [problem.path for problem in problems]
+    by_key = {
+        _dotted(_written_path(lines, problem)): problem
+        for problem in reversed(problems)
+        if not any(_is_below(path, problem.path) for path in paths)
+    }
     listed: list[dict[str, str | int | bool | None]] = [
         {
             "line": _line_of(lines, problem.path),
@@ -312,6 +318,10 @@ def _wrong(
         line=line,
         problems=listed[:_PROBLEMS_SHOWN],
     )
+
+
+def _is_below(path: KeyPath, above: KeyPath) -> bool:
+    return len(path) > len(above) and path[: len(above)] == above
 
 
 def _written_path(lines: Mapping[KeyPath, int], problem: _Problem) -> KeyPath:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from yoi_bundles import __version__
 from yoi_bundles.errors import BundleError
+from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.host_policy import RUNTIME_FEATURES, HostPolicy
 from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId, WorkspaceId
 from yoi_bundles.model.request import CreateWorkerRequest
@@ -32,11 +33,6 @@ from yoi_bundles.wire.messages import (
     WorkerList,
     WorkerView,
 )
-
-
-def utc_now() -> datetime:
-    """The wall clock, for those who inject no other."""
-    return datetime.now(UTC)
 
 
 class Runtime:

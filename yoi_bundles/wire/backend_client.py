@@ -27,8 +27,6 @@ from yoi_bundles.wire.messages import (
     WorkspaceView,
 )
 
-MAIN_CHANNEL = ChannelName("main")
-
 
 @dataclass(frozen=True, slots=True)
 class Polled:
