@@ -385,7 +385,7 @@ def test_all_refusals_are_told_at_once_with_file_line_and_hint():
 
 
 def test_one_refusal_is_told_in_the_singular():
-    with pytest.raises(PolicyDeniedError, match="^1 required power was refused: tool:tracker$"):
+    with pytest.raises(PolicyDeniedError, match=r"^1 required power was refused: tool:tracker$"):
         run(with_tracker("required"), SECRET + NETWORK, facts=HERE)
 
 
