@@ -510,3 +510,13 @@ def test_a_step_is_judged_again_if_another_writer_was_faster(store, line, make_s
     receive(peer, bundle_bytes(store, line[1].commit), check_advance=check_advance)
     assert seen == [None, line[0]]
     assert peer.find_head() == line[1]
+
+
+def test_the_newest_base_below_a_target_is_found(store, line):
+    candidates = [line[0].commit, line[1].commit, line[2].commit, NO_COMMIT]
+    assert store.find_base(line[2].commit, candidates) == line[1].commit
+    assert store.find_base(line[1].commit, candidates) == line[0].commit
+    assert store.find_base(line[0].commit, candidates) is None
+    assert store.find_base(line[2].commit, [line[2].commit]) is None
+    with pytest.raises(BundleMissingError):
+        store.find_base(NO_COMMIT, candidates)

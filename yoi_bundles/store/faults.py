@@ -21,7 +21,8 @@ from yoi_bundles.errors import (
 )
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_SIGNALS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+SIGNALS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""What the interpreter says to the program; passes every border."""
 
 
 def translate_os_error(action: str, error: OSError) -> StoreError:
@@ -45,7 +46,7 @@ def storage_faults(action: str) -> Iterator[None]:
     """
     try:
         yield
-    except (BundleError, *_SIGNALS):
+    except (BundleError, *SIGNALS):
         raise
     except OSError as error:
         raise translate_os_error(action, error) from error

@@ -102,7 +102,13 @@ class History:
         commit = self._refs.find(bundle_ref(digest))
         if commit is None:
             head = self.find_head()
-            return head if head is not None and head.digest == digest else None
+            if head is not None and head.digest == digest:
+                return head
+            # A writer may have come between the two looks: it writes this ref before the head
+            # moves on, so a third look settles it.
+            commit = self._refs.find(bundle_ref(digest))
+            if commit is None:
+                return None
         revision = self.read(commit)
         if revision.digest != digest:
             raise StoreCorruptError(f"the ref of bundle {digest} names another tree")

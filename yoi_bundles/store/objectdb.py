@@ -14,9 +14,9 @@ from dulwich.object_format import SHA256
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import ObjectID, RawObjectID
 
-from yoi_bundles.errors import StoreCorruptError, VerificationError
+from yoi_bundles.errors import StoreCorruptError, StoreError, VerificationError
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store.faults import storage_faults
+from yoi_bundles.store.faults import SIGNALS, storage_faults, translate_os_error
 from yoi_bundles.store.files import TEMP_PREFIX, sync_directory, write_new_file
 from yoi_bundles.store.objects import Kind, Oid, TreeEntry, hash_object, kind_name, parse_tree
 from yoi_bundles.store.packindex import encode_pack_index
@@ -86,18 +86,22 @@ class ObjectDatabase:
         return kind, data
 
     def _read(self, oid: Oid) -> tuple[int, bytes] | None:
+        """What dulwich says; its errors are not chained, since their frames pin its file maps."""
         try:
-            with storage_faults("read an object"):
-                return self._store.get_raw(RawObjectID(oid))
-        except BaseException as error:
-            cause = error.__cause__
-            if isinstance(cause, KeyError):
-                return None
-            if cause is None or isinstance(cause, OSError):
-                raise
-            raise StoreCorruptError(
-                f"object {oid.hex()} cannot be read", hint="verify the store", object=oid.hex()
-            ) from cause
+            return self._store.get_raw(RawObjectID(oid))
+        except KeyError:
+            return None
+        except OSError as error:
+            failure: StoreError = translate_os_error("read an object", error)
+        except SIGNALS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - native code ends in a panic
+            failure = StoreCorruptError(
+                f"object {oid.hex()} cannot be read: {type(error).__name__}",
+                hint="verify the store",
+                object=oid.hex(),
+            )
+        raise failure
 
     def read(self, oid: Oid, kind: Kind) -> bytes:
         """Bytes of an object that must be here and of this type.

@@ -9,7 +9,7 @@ Source: docs/format.md, "Invariants" and "Order of writes".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -135,18 +135,18 @@ class Repository:
     ) -> None:
         self.close()
 
-    @contextmanager
-    def _writer_lock(self) -> Iterator[None]:
-        with exclusive_lock(self._path / LOCK_FILE):
-            yield
+    def _writer_lock(self) -> AbstractContextManager[None]:
+        return exclusive_lock(self._path / LOCK_FILE)
 
     def _recover(self) -> None:
         with storage_faults("recover the repository"), self._writer_lock():
             recover_repository(self._path, self._path / QUARANTINE)
-            head = self._history.find_head()
-            # A crash between the two refs: the commit point was passed, so finish the write.
-            if head is not None and self._refs.find(bundle_ref(head.digest)) != head.commit:
-                self._refs.write([(bundle_ref(head.digest), head.commit)])
+            self._finish_refs(self._history.find_head())
+
+    def _finish_refs(self, head: Revision | None) -> None:
+        """A crash between the two refs of a write: its commit point was passed, so finish it."""
+        if head is not None and self._refs.find(bundle_ref(head.digest)) != head.commit:
+            self._refs.write([(bundle_ref(head.digest), head.commit)])
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -274,6 +274,7 @@ class Repository:
         if head is not None and head.digest == tree.digest:
             return PublishResult(head, False)
         verify_expected(head, wanted)
+        self._finish_refs(head)
         raw = encode_draft(draft, tree, head, self._workspace)
         new = collect_new_objects(self._objects, tree, head, raw)
         self._objects.install_pack(lambda path: write_pack(path, new))
@@ -297,10 +298,14 @@ class Repository:
             BundleMissingError: The target is not of our history.
             InvalidInputError: The target is among the bases.
         """
-        revision = self.find_commit(target)
-        if revision is None:
-            raise BundleMissingError(f"commit {target} is not held", commit=str(target))
+        revision = self._get_commit(target)
         return write_bundle_file(self._objects, self._history, out, revision, bases)
+
+    def _get_commit(self, commit: CommitId) -> Revision:
+        revision = self.find_commit(commit)
+        if revision is None:
+            raise BundleMissingError(f"commit {commit} is not held", commit=str(commit))
+        return revision
 
     def find_base(self, target: CommitId, candidates: Sequence[CommitId]) -> CommitId | None:
         """The newest of some commits that lies below the target, or None if none does.
@@ -313,12 +318,8 @@ class Repository:
             BundleMissingError: The target is not of our history.
         """
         wanted = frozenset(candidates) - {target}
-        revision = self.find_commit(target)
-        if revision is None:
-            raise BundleMissingError(f"commit {target} is not held", commit=str(target))
-        if not wanted:
-            return None
-        below = (one.commit for one in self._history.walk(revision))
+        revision = self._get_commit(target)
+        below = (one.commit for one in self._history.walk(revision if wanted else None))
         return next((commit for commit in below if commit in wanted), None)
 
     def open_upload(self, limits: Limits = DEFAULT_LIMITS) -> Upload:
@@ -387,6 +388,7 @@ class Repository:
         if head != seen:
             # Another writer was faster: the step is another one now, so it is judged again.
             check_advance(receiver.make_advance(received, head))
+        self._finish_refs(head)
         updates = [(bundle_ref(tip.digest), tip.commit)]
         if not self._history.is_ancestor(tip, head):
             self._objects.install_pack(

@@ -1,0 +1,132 @@
+"""What a crash leaves is removed at the next start; what others are doing is left alone."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from store_factories import WORKSPACE, bundle_bytes, make_draft, make_files, receive, snapshot
+
+from yoi_bundles.store import Repository
+from yoi_bundles.store.files import write_new_file
+
+OLD = time.time() - 3600
+
+
+def reopen(repository):
+    return Repository.open(repository.path, WORKSPACE)
+
+
+def age(path):
+    os.utime(path, (OLD, OLD))
+
+
+def test_leftovers_of_every_kind_are_swept(published):
+    before = snapshot(published.path)
+    packs = published.path / "objects" / "pack"
+    heads = published.path / "refs" / "heads"
+    (published.path / "quarantine" / "dead.bundle").write_bytes(b"x")
+    (packs / "tmp_yoi_incoming.pack").write_bytes(b"x")
+    (packs / "tmp_yoi_incoming.idx").write_bytes(b"x")
+    (packs / f"tmp_yoi_{'a' * 64}.idx").write_bytes(b"x")
+    (packs / f"pack-{'a' * 64}.pack").write_bytes(b"half renamed")
+    (packs / f"pack-{'b' * 64}.pack").write_bytes(b"old half")
+    age(packs / f"pack-{'b' * 64}.pack")
+    write_new_file(published.path / "tmp_yoi_ref_1", b"x")
+    (heads / "main.lock").hardlink_to(published.path / "tmp_yoi_ref_1")
+    (published.path / "refs" / "bundles" / "x.lock").write_bytes(b"")
+    age(published.path / "refs" / "bundles" / "x.lock")
+    reopen(published).close()
+    assert snapshot(published.path) == before
+
+
+def test_work_in_progress_of_others_is_left_alone(published):
+    packs = published.path / "objects" / "pack"
+    theirs = [
+        published.path / "refs" / "heads" / "main.lock",
+        packs / f"pack-{'c' * 64}.pack",
+        packs / "tmp_pack_abc",
+    ]
+    for path in theirs:
+        path.write_bytes(b"")
+    upload = published.open_upload()
+    upload.write(b"still coming")
+    with upload:
+        reopen(published).close()
+        assert all(path.exists() for path in theirs)
+        assert len(list((published.path / "quarantine").iterdir())) == 1
+    assert not list((published.path / "quarantine").iterdir())
+
+
+def test_a_crash_between_the_two_refs_is_finished(published):
+    head = published.find_head()
+    ref = published.path / "refs" / "bundles" / str(head.digest)
+    ref.unlink()
+    assert published.find_revision(head.digest) == head
+    assert list(published.held()) == []
+    with reopen(published) as again:
+        assert list(again.held()) == [head]
+    assert ref.read_text().strip() == str(head.commit)
+
+
+def test_an_upload_of_what_is_held_changes_nothing_even_without_its_ref(published, peer):
+    head = published.find_head()
+    raw = bundle_bytes(published, head.commit)
+    receive(peer, raw)
+    (peer.path / "refs" / "bundles" / str(head.digest)).unlink()
+    assert not receive(peer, raw).is_new
+
+
+PUBLISH_FOR_EVER = """
+import itertools, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from store_factories import make_draft, make_files
+from yoi_bundles.store import Repository
+with Repository.open(Path(sys.argv[1])) as repository:
+    print("ready", flush=True)
+    for i in itertools.count():
+        repository.publish(make_files(note=f"{i}\\n" * 500), make_draft())
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05])
+def test_a_writer_killed_at_any_time_leaves_the_old_state_or_the_new(repository, delay):
+    first = repository.publish(make_files(), make_draft()).revision
+    program = [sys.executable, "-c", PUBLISH_FOR_EVER, repository.path, Path(__file__).parent]
+    # A clean environment: a killed process must not be one that measures coverage.
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(program, stdout=subprocess.PIPE, env=environment) as child:
+        child.stdout.readline()
+        time.sleep(delay)
+        child.send_signal(signal.SIGKILL)
+    with reopen(repository) as again:
+        line = list(again.revisions())
+        assert line[-1] == first
+        assert again.verify().problems == ()
+        following = again.publish(make_files(note="after"), make_draft())
+        assert following.revision.number == line[0].number + 1
+    leftovers = [name for name in snapshot(repository.path) if "tmp_" in name or "lock" in name]
+    assert leftovers == ["yoi.lock"]
+
+
+def test_the_lock_dies_with_its_owner(published):
+    child = os.fork()
+    if child == 0:
+        descriptor = os.open(published.path / "yoi.lock", os.O_RDWR)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert published.publish(make_files(a="b"), make_draft()).is_new
+
+
+def test_the_next_writer_finishes_what_a_crash_interrupted(published):
+    head = published.find_head()
+    ref = published.path / "refs" / "bundles" / str(head.digest)
+    ref.unlink()
+    published.publish(make_files(a="b"), make_draft())
+    assert published.find_revision(head.digest) == head
