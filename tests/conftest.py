@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from house import House
 
 # One deterministic profile: a failing example is found again by everybody, and a slow machine
 # is no failure.
@@ -14,3 +22,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("project")
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A Backend and Runtimes on demand; everything is closed at the end."""
+    monkeypatch.setenv("TEST_MODEL_KEY", "canary-model-key-value")
+    built = House(tmp_path)
+    yield built
+    built.close()

@@ -14,6 +14,7 @@ from yoi_bundles.backend.git_http import advertise_refs, upload_pack
 from yoi_bundles.backend.registry import KnownRuntime
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.errors import ForbiddenError
+from yoi_bundles.model.base import build_models
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, WorkspaceId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.wire.asgi import (
@@ -55,6 +56,7 @@ def create_app(backend: Backend) -> FastAPI:
     Args:
         backend: Open; the caller closes it after the server has stopped.
     """
+    build_models()
     app = FastAPI(
         title="yoi_bundles Backend",
         version=__version__,

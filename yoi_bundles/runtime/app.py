@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from yoi_bundles import __version__
 from yoi_bundles.errors import TransportError
+from yoi_bundles.model.base import build_models
 from yoi_bundles.model.ids import Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.model.request import CreateWorkerRequest
@@ -37,6 +38,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     Args:
         runtime: Open; the caller closes it after the server has stopped.
     """
+    build_models()
     app = FastAPI(
         title="yoi_bundles Runtime",
         version=__version__,
