@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from yoi_bundles.content.allow_list import find_material
 from yoi_bundles.content.assemble import Declarations, collect_declarations, make_bundle
@@ -33,6 +34,9 @@ from yoi_bundles.model.ids import BlobId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.paths import parse_tree_path, verify_paths
 from yoi_bundles.model.tree import ContentCheck, TreeReader
+
+_PATIENCE = 4
+"""Times ``limits.findings`` that are collected before a check stops."""
 
 UNPUBLISHED = Digest("0" * 64)
 """Stands for the digest of files that are not a tree yet."""
@@ -77,10 +81,14 @@ def check_files(
     if too_much is not None:
         return CheckResult(None, (too_much,))
     known = blob_ids or {}
-    parsed = [
-        parse_file(path, known.get(path) or blob_id_of(files[path]), files[path], limits)
-        for path in sorted(files)
-    ]
+    parsed: list[ParsedFile] = []
+    count = 0
+    for path in sorted(files):
+        data = files[path]
+        parsed.append(parse_file(path, known.get(path) or blob_id_of(data), data, limits))
+        count += len(parsed[-1].findings)
+        if count > limits.findings * _PATIENCE:
+            return _give_up(parsed, limits)
     return close_files(
         parsed, digest=digest or UNPUBLISHED, limits=limits, honour_allow_list=honour_allow_list
     )
@@ -100,7 +108,7 @@ def close_files(
     declarations = collect_declarations(parsed)
     found = [finding for each in parsed for finding in each.findings]
     found += _find_path_faults([each.source.file for each in parsed], limits)
-    found += _find_faults_between(declarations)
+    found += islice(_find_faults_between(declarations), limits.findings * _PATIENCE)
     matches = [match for each in parsed for match in each.matches]
     found += find_material(matches, declarations.allow_list if honour_allow_list else None)
     findings = tuple(cap_findings(sort_findings(found), limits))
@@ -108,6 +116,14 @@ def close_files(
     if manifest is None or any(finding.severity == "error" for finding in findings):
         return CheckResult(None, findings)
     return CheckResult(make_bundle(digest, manifest, declarations), findings)
+
+
+def _give_up(parsed: list[ParsedFile], limits: Limits) -> CheckResult:
+    """A result without a look at the remaining files: this tree is past mending."""
+    found = sort_findings(finding for each in parsed for finding in each.findings)
+    message = "too many findings: later files were not looked at"
+    last = Finding(file=shown_file(parsed[-1].source.file), code=TOO_LARGE, message=message)
+    return CheckResult(None, (*cap_findings(found, limits), last))
 
 
 def load_bundle(reader: TreeReader, limits: Limits = DEFAULT_LIMITS) -> Bundle:

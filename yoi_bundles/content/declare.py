@@ -46,6 +46,8 @@ _BOUNDS = {
     "too_short": ("min_length", "at least {} entry or entries"),
     "too_long": ("max_length", "at most {} entries"),
 }
+MAX_FAULTS = 1_000
+"""Faults of one file that are put into words."""
 _FREE_TABLES = frozenset({"input_schema"})
 """Keys whose value is JSON of any shape and stays as it was read."""
 
@@ -63,7 +65,7 @@ def declare(model: type[M], table: Mapping[str, Any], source: Source) -> M | lis
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
     found: dict[KeyPath, Finding] = {}
-    for fault in faults:
+    for fault in faults[:MAX_FAULTS]:
         path = _written_part(table, fault["loc"])
         found.setdefault(path, _find_fault(model, table, source, fault, path))
     return list(found.values())

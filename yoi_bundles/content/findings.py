@@ -24,6 +24,8 @@ TOO_LARGE = "too_large"
 
 _PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
 _LONG_DIGITS = re.compile(r"[A-Za-z0-9]{24,}|[0-9]{6,}")
+_MANY_OPTIONS = 300
+"""More are not compared: a tree made to be slow would have thousands."""
 _ORDER_ON_ONE_LINE = {MATERIAL: 0, PATH: 1, TOO_LARGE: 2, UNSUPPORTED: 3, INVALID: 4}
 
 
@@ -76,6 +78,8 @@ def near_hint(word: str, options: Iterable[str], *, what: str = "known") -> str:
         what: Word for the list when nothing is near.
     """
     known = sorted(options)
+    if len(known) > _MANY_OPTIONS:
+        return f"{what}: {len(known)}"
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
     if near:
         return f"did you mean {' or '.join(f'`{name}`' for name in near)}?"

@@ -43,6 +43,8 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("a path with a drive letter", re.compile(rf"{_EDGE}[A-Za-z]:[\\/]")),
     ("a network share", re.compile(rf"{_EDGE}\\\\[A-Za-z0-9]")),
 )
+# Every rule above needs one of these; nearly all values hold none.
+_SUSPECT = re.compile(r"[/\\~$%]|sock|unix:|npipe:|XDG_|SSH_|DBUS_", re.IGNORECASE)
 _GLOBS_MAY_NAME_SOCKETS = frozenset({"scope"})
 
 
@@ -63,6 +65,8 @@ def find_host_paths(table: Mapping[str, Any], source: Source) -> dict[KeyPath, F
 
 
 def _find_path(value: str, path: KeyPath) -> str | None:
+    if _SUSPECT.search(value) is None:
+        return None
     for what, pattern in _RULES:
         if what == "a socket" and path[0] in _GLOBS_MAY_NAME_SOCKETS:
             continue

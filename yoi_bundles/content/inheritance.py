@@ -46,11 +46,11 @@ def merge_profile(chain: list[Declared[Profile]]) -> Profile:
 
 
 def find_chain(name: str, profiles: Mapping[str, Declared[Profile]]) -> list[Declared[Profile]]:
-    """The profile and its parents, as far as they can be followed."""
+    """The profile and its parents, as far as they can be followed and are allowed to go."""
     chain: list[Declared[Profile]] = []
     seen: set[str] = set()
     at: str | None = name
-    while at is not None and at in profiles and at not in seen:
+    while at is not None and at in profiles and at not in seen and len(chain) <= MAX_DEPTH + 1:
         seen.add(at)
         chain.append(profiles[at])
         parent = profiles[at].value.extends

@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from yoi_bundles.content.findings import MATERIAL, shown_file
@@ -18,6 +20,10 @@ from yoi_bundles.content.material_rules import RULES, Rule
 from yoi_bundles.model.bundle import Finding
 from yoi_bundles.model.ids import RelativePath
 
+MAX_MATCHES = 200
+"""Secrets looked for in one file; `scan_text` returns one more if there are more."""
+
+_KEYWORDS = frozenset(word for rule in RULES for word in rule.keywords)
 _DIGIT = re.compile(r"[0-9]")
 _LETTER = re.compile(r"[A-Za-z]")
 
@@ -58,7 +64,11 @@ class Scanner(Protocol):
 
 
 def scan_text(path: RelativePath, text: str) -> list[Match]:
-    """Secrets in one file's text, each place reported once, in line order."""
+    """Secrets in one file's text, each place reported once, in line order.
+
+    Returns:
+        At most `MAX_MATCHES` + 1 matches.
+    """
     matches = [
         Match(
             rule.id,
@@ -67,7 +77,7 @@ def scan_text(path: RelativePath, text: str) -> list[Match]:
             text.count("\n", 0, start) + 1,
             _fingerprint(rule, path, text[start:end]),
         )
-        for rule, start, end in _find_secrets(text)
+        for rule, start, end in islice(_find_secrets(text), MAX_MATCHES + 1)
     ]
     return sorted(matches, key=lambda match: (match.line, match.rule))
 
@@ -82,17 +92,26 @@ def redact(text: str) -> str:
 def _find_secrets(text: str) -> Iterator[tuple[Rule, int, int]]:
     """Rule and span of each secret; no two spans overlap."""
     lowered = text.lower()
+    present = {word for word in _KEYWORDS if word in lowered}
     taken: list[tuple[int, int]] = []
     for rule in RULES:
-        if not any(word in lowered for word in rule.keywords):
+        if present.isdisjoint(rule.keywords):
             continue
         group = "secret" if "secret" in rule.pattern.groupindex else 0
         for found in rule.pattern.finditer(text):
             start, end = found.span(group)
-            overlaps = any(start < other_end and other < end for other, other_end in taken)
-            if not overlaps and _is_random_enough(rule, text[start:end]):
-                taken.append((start, end))
-                yield rule, start, end
+            place = bisect(taken, (start, end))
+            if _overlaps(taken, place, start, end) or not _is_random_enough(rule, text[start:end]):
+                continue
+            taken.insert(place, (start, end))
+            yield rule, start, end
+
+
+def _overlaps(taken: list[tuple[int, int]], place: int, start: int, end: int) -> bool:
+    """Whether a span overlaps its neighbour on either side; ``taken`` is sorted and disjoint."""
+    return (place > 0 and taken[place - 1][1] > start) or (
+        place < len(taken) and taken[place][0] < end
+    )
 
 
 def _is_random_enough(rule: Rule, secret: str) -> bool:

@@ -10,15 +10,15 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from yoi_bundles.content.declare import Choice, declare
-from yoi_bundles.content.findings import INVALID, TOO_LARGE, finding_at, shown_file
+from yoi_bundles.content.findings import INVALID, MATERIAL, TOO_LARGE, finding_at, shown_file
 from yoi_bundles.content.front_matter import parse_front_matter
 from yoi_bundles.content.host_paths import find_host_paths
 from yoi_bundles.content.layout import FileKind, Place, find_place
-from yoi_bundles.content.material import Match, redact, scan_text
+from yoi_bundles.content.material import MAX_MATCHES, Match, redact, scan_text
 from yoi_bundles.content.text import decode_text
 from yoi_bundles.content.toml_lines import index_lines
 from yoi_bundles.content.tool_schema import find_schema_faults
@@ -52,9 +52,13 @@ from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 MAX_NESTING = 32
 """Tables and arrays inside one another, and parts of one dotted key."""
 
+MAX_VALUES = 10_000
+"""Keys and array entries of one TOML file: each costs some hundred bytes once it is parsed."""
+
 _KEY_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
 # tomllib's time and memory grow with the square of a key's parts.
 _LONG_KEY = re.compile(rf"^[ \t\[]*(?:{_KEY_PART}[ \t]*\.[ \t]*){{{MAX_NESTING},}}", re.MULTILINE)
+_TOO_MANY_SECRETS = f"this file holds more than {MAX_MATCHES} texts that look like secrets"
 _PLACE_IN_ERROR = re.compile(r"at line (\d+)")
 
 Declarer: TypeAlias = Callable[[Mapping[str, Any], Source], "Model | list[Finding]"]
@@ -146,12 +150,21 @@ def parse_file(
     text = decode_text(path, data)
     if isinstance(text, Finding):
         return ParsedFile(source, place, findings=(text,))
+    parsed = _parse_text(source, place, text)
     matches = tuple(scan_text(path, text))
+    if len(matches) <= MAX_MATCHES:
+        return replace(parsed, matches=matches)
+    # No list may excuse a file that is not looked at to its end.
+    fault = Finding(file=shown_file(path), code=MATERIAL, message=_TOO_MANY_SECRETS)
+    return replace(parsed, matches=matches, findings=(*parsed.findings, fault))
+
+
+def _parse_text(source: Source, place: Place, text: str) -> ParsedFile:
     if place.kind == "workflow-text":
-        return ParsedFile(source, place, matches=matches)
-    parse = _parse_prompt if place.kind == "prompt" else _parse_toml_file
-    parsed = parse(source, place, text)
-    return ParsedFile(parsed.source, place, parsed.declared, parsed.findings, matches)
+        return ParsedFile(source, place)
+    if place.kind == "prompt":
+        return _parse_prompt(source, place, text)
+    return _parse_toml_file(source, place, text)
 
 
 def _too_large(path: RelativePath, limits: Limits) -> Finding:
@@ -219,8 +232,9 @@ def _read_toml(source: Source, text: str) -> tuple[dict[str, Any], Source] | Fin
         place = _PLACE_IN_ERROR.search(message)
         line = int(place.group(1)) if place else text.count("\n") + 1
         return _syntax_fault(source, line, f"is not TOML: {_without_place(message)}")
-    if _nests_deeper(table, MAX_NESTING):
-        return _syntax_fault(source, None, "nests too deeply")
+    excess = _find_excess(table)
+    if excess is not None:
+        return _syntax_fault(source, None, excess)
     return table, Source(source.file, source.blob, index_lines(text))
 
 
@@ -232,10 +246,14 @@ def _without_place(message: str) -> str:
     return redact(message.partition(" (at ")[0])[:120]
 
 
-def _nests_deeper(table: dict[str, Any], depth: int) -> bool:
-    """Whether tables and arrays stand more than ``depth`` deep; does not recurse."""
+def _find_excess(table: dict[str, Any]) -> str | None:
+    """Whether a table is too deep or holds too many values; does not recurse."""
     level: list[Any] = [table]
-    for _ in range(depth):
+    total = 0
+    for _ in range(MAX_NESTING):
+        total += sum(map(len, level))
+        if total > MAX_VALUES:
+            return f"holds more than {MAX_VALUES} values"
         level = [
             inner
             for outer in level
@@ -243,5 +261,5 @@ def _nests_deeper(table: dict[str, Any], depth: int) -> bool:
             if isinstance(inner, dict | list)
         ]
         if not level:
-            return False
-    return True
+            return None
+    return "nests too deeply"

@@ -12,7 +12,6 @@ from yoi_bundles.content.findings import finding_at, near_hint
 from yoi_bundles.content.layout import FileKind
 from yoi_bundles.model.bundle import Declared, Finding, KeyPath, Source
 from yoi_bundles.model.declarations import (
-    Plugin,
     PluginGrant,
     Profile,
     Provider,
@@ -37,10 +36,17 @@ def find_reference_faults(declarations: Declarations) -> Iterator[Finding]:
     yield from _find_manifest_faults(declarations)
     for profile in declarations.profiles.values():
         yield from _find_profile_faults(profile, declarations)
-    for tool in declarations.tools.values():
+    granted = _granted(declarations)
+    for name, tool in declarations.tools.items():
         yield from _find_tool_faults(tool, declarations)
-    for plugin in declarations.plugins.values():
-        yield from _find_plugin_faults(plugin, declarations)
+        if tool.value.external_write and f"tool:{name}" not in granted:
+            yield _ungranted(tool.source, ("external_write",), "tool", name)
+    used = used_plugins(declarations)
+    for name, plugin in declarations.plugins.items():
+        refs, at = plugin.value.permissions, plugin.source
+        yield from powered(declarations, refs, at, ("permissions",))
+        if name in used and f"plugin:{name}" not in granted:
+            yield _ungranted(at, (), "plugin", name)
     for provider in declarations.providers.values():
         yield from _find_provider_faults(provider, declarations)
     for grant in declarations.grants.values():
@@ -163,23 +169,15 @@ def _find_tool_faults(declared: Declared[Tool], declarations: Declarations) -> I
             message = f"the plugin `{tool.plugin}` has no `tool` surface"
             hint = "add it to `surfaces` if the package has one"
             yield finding_at(source, ("plugin",), message, hint=hint)
-    name = str(source.file).rpartition("/")[2].removesuffix(".toml")
-    if tool.external_write and name not in _granted(declarations, "tool"):
-        message = f"the tool `{name}` writes outside the Worker's mounts and no grant asks for it"
-        hint = f'add a file to grants/ with kind = "tool" and tool = "{name}"'
-        yield finding_at(source, ("external_write",), message, hint=hint)
 
 
-def _find_plugin_faults(
-    declared: Declared[Plugin], declarations: Declarations
-) -> Iterator[Finding]:
-    source = declared.source
-    yield from powered(declarations, declared.value.permissions, source, ("permissions",))
-    name = str(source.file).rpartition("/")[2].removesuffix(".toml")
-    if name in used_plugins(declarations) and name not in _granted(declarations, "plugin"):
-        message = f"the plugin `{name}` is used and no grant asks for it"
-        hint = f'add a file to grants/ with kind = "plugin" and plugin = "{name}"'
-        yield finding_at(source, (), message, hint=hint)
+def _ungranted(source: Source, path: KeyPath, kind: str, name: str) -> Finding:
+    message = {
+        "tool": f"the tool `{name}` writes outside the Worker's mounts and no grant asks for it",
+        "plugin": f"the plugin `{name}` is used and no grant asks for it",
+    }[kind]
+    hint = f'add a file to grants/ with kind = "{kind}" and {kind} = "{name}"'
+    return finding_at(source, path, message, hint=hint)
 
 
 def used_plugins(declarations: Declarations) -> set[str]:
@@ -191,12 +189,12 @@ def used_plugins(declarations: Declarations) -> set[str]:
     return used
 
 
-def _granted(declarations: Declarations, kind: str) -> set[str]:
-    """Tools or plugins that a grant of their kind asks for."""
+def _granted(declarations: Declarations) -> set[str]:
+    """Tools and plugins that a grant asks for, as ``kind:name``."""
     return {
-        str(getattr(grant.value, kind))
+        f"{grant.value.kind}:{getattr(grant.value, grant.value.kind)}"
         for grant in declarations.grants.values()
-        if isinstance(grant.value, ToolGrant | PluginGrant) and grant.value.kind == kind
+        if isinstance(grant.value, ToolGrant | PluginGrant)
     }
 
 

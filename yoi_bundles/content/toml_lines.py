@@ -22,8 +22,17 @@ _LITERAL = re.compile(r"'([^'\n]*)'")
 _LONG_BASIC = re.compile(r'"""(?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*"{3,5}')
 _LONG_LITERAL = re.compile(r"'''(?:[^']|'{1,2}(?!'))*'{3,5}")
 _SCALAR = re.compile(r"[^,\]}#\n]+")
-_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)")
-_ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\": "\\"}
+_ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)")
+_ESCAPED = {
+    "b": "\b",
+    "t": "\t",
+    "n": "\n",
+    "f": "\f",
+    "e": "\x1b",
+    "r": "\r",
+    '"': '"',
+    "\\": "\\",
+}
 
 
 def index_lines(text: str) -> dict[KeyPath, int]:
@@ -31,6 +40,9 @@ def index_lines(text: str) -> dict[KeyPath, int]:
 
     Args:
         text: TOML that ``tomllib.loads`` accepts, nested no deeper than Python can recurse.
+
+    Raises:
+        ValueError: The text is not TOML.
     """
     return _Indexer(text).index()
 
@@ -78,8 +90,6 @@ class _Indexer:
             self._arrays[path] = count + 1
             self._lines.setdefault(path, line)
             path = (*path, count)
-        elif path in self._arrays:
-            path = (*path, self._arrays[path] - 1)
         self._lines[path] = line
         self._table = path
 
@@ -168,6 +178,6 @@ class _Indexer:
 
 def _unescape(found: re.Match[str]) -> str:
     code: Any = found.group(1)
-    if code[0] in "uU" and len(code) > 1:
+    if code[0] in "xuU" and len(code) > 1:
         return chr(int(code[1:], 16))
     return _ESCAPED[code]

@@ -15,6 +15,9 @@ from yoi_bundles.model.ids import Name
 
 # `${{ ... }}` is an expression of some build services, which prompts may quote.
 _VARIABLE = re.compile(r"(?<!\$)\{\{([^{}\n]{1,80})\}\}")
+MAX_FAULTS = 200
+"""Variables complained about in one prompt."""
+
 _NAME = re.compile(Name.pattern)
 
 
@@ -25,10 +28,10 @@ def find_variable_faults(header: PromptHeader, parts: FrontMatter, source: Sourc
     findings: list[Finding] = []
     for found in _VARIABLE.finditer(parts.body):
         name = found.group(1)
-        line = parts.body_line + parts.body.count("\n", 0, found.start())
         fault = _find_fault(name, declared) if name not in used else None
         used.add(name)
-        if fault is not None:
+        if fault is not None and len(findings) < MAX_FAULTS:
+            line = parts.body_line + parts.body.count("\n", 0, found.start())
             message, hint = fault
             findings.append(
                 Finding(file=str(source.file), line=line, code=INVALID, message=message, hint=hint)
