@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import re
+import typing
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from yoi_bundles.errors import InvalidHostPolicyError
 from yoi_bundles.model.host_policy import HostPolicy
@@ -363,3 +366,25 @@ def test_the_example_policies_load(path):
 
 def test_there_are_examples():
     assert len(POLICIES) >= 6
+
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "policy.md"
+EXAMPLES = re.findall(r"```toml host-policy\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_the_examples_of_the_document_load(text):
+    policy = parse_host_policy(f"schema = 1\n{text}".encode(), file="docs/policy.md")
+    assert policy != HostPolicy(schema=1)
+
+
+def test_the_document_shows_every_section_and_names_every_key():
+    shown = "".join(EXAMPLES)
+    for section, info in HostPolicy.model_fields.items():
+        if section == "schema_number":
+            continue
+        assert re.search(rf"^\[\[?{section}\b", shown, re.MULTILINE), section
+        models = [found for found in (info.annotation, *typing.get_args(info.annotation))
+                  if isinstance(found, type) and issubclass(found, BaseModel)]  # fmt: skip
+        for key in models[0].model_fields:
+            assert f"`{key}" in DOCUMENT.read_text("utf-8") or key in shown, key
