@@ -140,7 +140,7 @@ def test_a_sync_to_a_runtime_that_may_not_see_it_sends_nothing(house, synced):
 
 
 def test_a_bundle_under_a_wrong_digest_is_refused_and_leaves_nothing(house, synced):
-    backend, runtime, client, revision = synced
+    backend, runtime, client, _ = synced
     newer = house.publish(backend, prompts__role__coder="\nNew.\n").revision
     file = backend.bundle_file(newer.digest, workspace=TEAM)
 
@@ -284,9 +284,7 @@ def test_publishing_over_http_is_idempotent_and_checks_the_expected_commit(house
     client = BackendClient(house.client(house.serve_backend(backend), token))
     first = client.publish(TEAM, publish_request(workspace_files()))
     again = client.publish(TEAM, publish_request(workspace_files()))
-    second = client.publish(
-        TEAM, publish_request(workspace_files(prompts__role__coder="\nx\n"))
-    )
+    second = client.publish(TEAM, publish_request(workspace_files(prompts__role__coder="\nx\n")))
 
     with pytest.raises(RevisionConflictError):
         client.publish(

@@ -74,6 +74,8 @@ class HttpClient:
             )
         if url.userinfo:
             raise InvalidInputError("no userinfo in the server's address", hint="use a token file")
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise InvalidInputError("the token cannot stand in a header: only printable ASCII can")
         self.limits = limits or ClientLimits()
         self._client = httpx2.Client(
             base_url=url,
