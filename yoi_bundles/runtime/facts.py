@@ -5,6 +5,7 @@ Source: docs/policy.md, "Facts of the host".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -26,20 +27,26 @@ def observe_host(
 
     Args:
         policy: The rules in force.
-        secrets: The store over the same rules.
+        secrets: The store over the rules of the same policy.
         packages: Keeps hashes of package files from one look to the next.
         origin: Whether the request came over the network.
         features: What this Runtime supports.
     """
+    sources = secrets.list_sources()
     directories = [Path(rule.path).is_dir() for rule in policy.mount]
-    absent_mounts = {f"mount[{index}]" for index, seen in enumerate(directories) if not seen}
     return HostFacts(
-        present_secrets=secrets.find_present(),
-        present_mounts=frozenset(
-            rule.name for rule, seen in zip(policy.mount, directories, strict=True) if seen
-        ),
-        absent_rules=secrets.find_absent() | absent_mounts,
+        present_secrets=_list_names([rule.name for rule in policy.secret], sources),
+        present_mounts=_list_names([rule.name for rule in policy.mount], directories),
+        absent_rules=_list_absent("secret", sources) | _list_absent("mount", directories),
         packages=inspect_packages(policy.plugin, packages),
         features=features,
         origin=origin,
     )
+
+
+def _list_names(names: Sequence[Name], seen: Sequence[bool]) -> frozenset[Name]:
+    return frozenset(name for name, is_there in zip(names, seen, strict=True) if is_there)
+
+
+def _list_absent(section: str, seen: Sequence[bool]) -> frozenset[str]:
+    return frozenset(f"{section}[{index}]" for index, is_there in enumerate(seen) if not is_there)

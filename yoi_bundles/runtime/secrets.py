@@ -98,20 +98,17 @@ class SecretStore:
     def __repr__(self) -> str:
         return f"SecretStore({len(self._rules)} rules)"
 
-    def find_present(self) -> frozenset[Name]:
-        """Names of secrets that have a source on this host; no value is read.
+    def list_sources(self) -> tuple[bool, ...]:
+        """Whether each rule, in file order, has a source on this host; no value is read.
 
         A variable is set and not empty, a file could be read, a program is on the PATH.
         """
-        return frozenset(rule.name for rule in self._rules if self._has_source(rule))
+        return tuple(self._has_source(rule) for rule in self._rules)
 
-    def find_absent(self) -> frozenset[str]:
-        """Rules (``secret[1]``) without a source on this host."""
-        return frozenset(
-            f"secret[{index}]"
-            for index, rule in enumerate(self._rules)
-            if not self._has_source(rule)
-        )
+    def find_present(self) -> frozenset[Name]:
+        """Names of secrets that have a source on this host."""
+        seen = zip(self._rules, self.list_sources(), strict=True)
+        return frozenset(rule.name for rule, is_there in seen if is_there)
 
     def read(self, name: Name, subject: Subject) -> SecretValue:
         """The value of a secret for one Worker, from the first rule that gives it.
