@@ -52,7 +52,7 @@ _KEYS = _rule(
     "private-key",
     "a private key",
     r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|>)*"
-    r"(?:[A-Za-z-]{3,20}: [^\n]{1,80}(?:\s|\\n)+)*(?P<secret>[A-Za-z0-9+/=]{16,})",
+    r"(?:[A-Za-z-]{3,20}: [^\n\\]{1,80}(?:\n|\\n))*(?:\s|\\n)*(?P<secret>[A-Za-z0-9+/=]{16,})",
     "private key",
 )
 

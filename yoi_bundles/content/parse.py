@@ -20,7 +20,7 @@ from yoi_bundles.content.host_paths import find_host_paths
 from yoi_bundles.content.layout import FileKind, Place, find_place
 from yoi_bundles.content.material import MAX_MATCHES, Match, redact, scan_text
 from yoi_bundles.content.text import decode_text
-from yoi_bundles.content.toml_lines import index_lines
+from yoi_bundles.content.toml_lines import LineIndex
 from yoi_bundles.content.tool_schema import find_schema_faults
 from yoi_bundles.content.variables import find_variable_faults
 from yoi_bundles.model.base import Model
@@ -58,6 +58,7 @@ MAX_VALUES = 10_000
 _KEY_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
 # tomllib's time and memory grow with the square of a key's parts.
 _LONG_KEY = re.compile(rf"^[ \t\[]*(?:{_KEY_PART}[ \t]*\.[ \t]*){{{MAX_NESTING},}}", re.MULTILINE)
+_TOO_MANY_VALUES = f"holds more than {MAX_VALUES} values"
 _TOO_MANY_SECRETS = f"this file holds more than {MAX_MATCHES} texts that look like secrets"
 _PLACE_IN_ERROR = re.compile(r"at line (\d+)")
 
@@ -193,7 +194,7 @@ def _parse_prompt(source: Source, place: Place, text: str) -> ParsedFile:
     if parts is None:
         fault = finding_at(source, (), "the `+++` fence is never closed")
         return ParsedFile(source, place, findings=(fault,))
-    read = _read_toml(source, parts.header or "")
+    read = _read_toml(source, parts.header) if parts.header is not None else ({}, source)
     if isinstance(read, Finding):
         return ParsedFile(source, place, findings=(read,))
     table, source = read
@@ -223,6 +224,9 @@ def _read_toml(source: Source, text: str) -> tuple[dict[str, Any], Source] | Fin
     long_key = _LONG_KEY.search(text)
     if long_key is not None:
         return _syntax_fault(source, text.count("\n", 0, long_key.start()) + 1, "nests too deeply")
+    # Prose has commas too; a table of MAX_VALUES keys or entries has no more than these.
+    if text.count(",") + text.count("=") > 4 * MAX_VALUES:
+        return _syntax_fault(source, None, _TOO_MANY_VALUES)
     try:
         table = tomllib.loads(text)
     except RecursionError:
@@ -235,7 +239,7 @@ def _read_toml(source: Source, text: str) -> tuple[dict[str, Any], Source] | Fin
     excess = _find_excess(table)
     if excess is not None:
         return _syntax_fault(source, None, excess)
-    return table, Source(source.file, source.blob, index_lines(text))
+    return table, Source(source.file, source.blob, LineIndex(text))
 
 
 def _syntax_fault(source: Source, line: int | None, message: str) -> Finding:
@@ -253,7 +257,7 @@ def _find_excess(table: dict[str, Any]) -> str | None:
     for _ in range(MAX_NESTING):
         total += sum(map(len, level))
         if total > MAX_VALUES:
-            return f"holds more than {MAX_VALUES} values"
+            return _TOO_MANY_VALUES
         level = [
             inner
             for outer in level

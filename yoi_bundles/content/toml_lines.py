@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from yoi_bundles.model.bundle import KeyPath
@@ -45,6 +46,34 @@ def index_lines(text: str) -> dict[KeyPath, int]:
         ValueError: The text is not TOML.
     """
     return _Indexer(text).index()
+
+
+class LineIndex(Mapping[KeyPath, int]):
+    """`index_lines` of a text, made when the first line is asked for: most never are.
+
+    Args:
+        text: As for `index_lines`.
+    """
+
+    __slots__ = ("_found", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._found: dict[KeyPath, int] | None = None
+
+    def _lines(self) -> dict[KeyPath, int]:
+        if self._found is None:
+            self._found = index_lines(self._text)
+        return self._found
+
+    def __getitem__(self, path: KeyPath) -> int:
+        return self._lines()[path]
+
+    def __iter__(self) -> Iterator[KeyPath]:
+        return iter(self._lines())
+
+    def __len__(self) -> int:
+        return len(self._lines())
 
 
 class _Indexer:

@@ -22,6 +22,8 @@ from yoi_bundles.store.objects import Kind, Oid, TreeEntry, hash_object, kind_na
 from yoi_bundles.store.packindex import encode_pack_index
 from yoi_bundles.store.packwriter import PackEntry
 
+PACK_MARK, INDEX_MARK = ".pack.new", ".idx.new"
+"""How temporary packs and indexes end."""
 _TREE_CACHE_ENTRIES = 200_000
 _SIZE_CACHE_ENTRIES = 200_000
 
@@ -29,7 +31,7 @@ _SIZE_CACHE_ENTRIES = 200_000
 class ObjectDatabase:
     """The ``objects`` directory of a repository.
 
-    Reading is safe from several threads: dulwich shares one file position per pack, so a lock is
+    Reading is safe from several threads: dulwich opens and drops packs as it looks, so a lock is
     held for the length of one read. Packs that another program made are found on a miss.
 
     Args:
@@ -86,10 +88,18 @@ class ObjectDatabase:
         return kind, data
 
     def _read(self, oid: Oid) -> tuple[int, bytes] | None:
+        found = self._look(oid)
+        if found is None:
+            # Packs may be merged or repacked while dulwich lists them: list again to be sure.
+            self._store.close()
+            found = self._look(oid)
+        return found
+
+    def _look(self, oid: Oid) -> tuple[int, bytes] | None:
         """What dulwich says; its errors are not chained, since their frames pin its file maps."""
         try:
             return self._store.get_raw(RawObjectID(oid))
-        except KeyError:
+        except (KeyError, FileNotFoundError):
             return None
         except OSError as error:
             failure: StoreError = translate_os_error("read an object", error)
@@ -151,7 +161,7 @@ class ObjectDatabase:
             self._sizes[oid] = size
         return size
 
-    def install_pack(self, write: Callable[[Path], tuple[bytes, list[PackEntry]]]) -> None:
+    def install_pack(self, write: Callable[[Path], tuple[bytes, list[PackEntry]]]) -> str:
         """Write a pack and its index and make both durable; the caller holds the writer lock.
 
         Order: pack and index are written and fsynced under temporary names, the pack is renamed,
@@ -160,27 +170,33 @@ class ObjectDatabase:
         Args:
             write: Writes and fsyncs the pack at a path; returns its checksum and entries.
 
+        Returns:
+            The pack's name without suffix.
+
         Raises:
             StorageFullError: No room; nothing is left behind.
             StoreError: Writing failed; nothing is left behind.
         """
-        pack = self.pack_directory / f"{TEMP_PREFIX}incoming.pack"
-        index = pack.with_suffix(".idx")
+        # Not .pack and .idx: git and dulwich open every pair of such names, finished or not.
+        pack = self.pack_directory / f"{TEMP_PREFIX}incoming{PACK_MARK}"
+        index = self.pack_directory / f"{TEMP_PREFIX}incoming{INDEX_MARK}"
         try:
             with storage_faults("write a pack"):
                 checksum, entries = write(pack)
                 write_new_file(index, encode_pack_index(entries, checksum), 0o444)
                 name = f"pack-{checksum.hex()}"
-                pack, index = _tag(pack, checksum), _tag(index, checksum)
+                pack = _tag(pack, checksum, PACK_MARK)
+                index = _tag(index, checksum, INDEX_MARK)
                 pack.rename(self.pack_directory / f"{name}.pack")
                 index.rename(self.pack_directory / f"{name}.idx")
                 sync_directory(self.pack_directory)
+                return name
         except BaseException:
             pack.unlink(missing_ok=True)
             index.unlink(missing_ok=True)
             raise
 
 
-def _tag(temporary: Path, checksum: bytes) -> Path:
+def _tag(temporary: Path, checksum: bytes, mark: str) -> Path:
     """Name a temporary file after its pack: recovery then knows which half rename to undo."""
-    return temporary.rename(temporary.with_stem(f"{TEMP_PREFIX}{checksum.hex()}"))
+    return temporary.rename(temporary.with_name(f"{TEMP_PREFIX}{checksum.hex()}{mark}"))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.files import TEMP_PREFIX
+from yoi_bundles.store.objectdb import INDEX_MARK
 from yoi_bundles.store.quarantine import sweep_quarantine
 
 _STALE_SECONDS = 60.0
@@ -53,8 +54,8 @@ def _ref_locks(root: Path) -> Iterator[Path]:
 
 def _sweep_packs(directory: Path) -> None:
     """Half-made packs: by their temporary halves, or by age if a power loss hid those."""
-    for path in list(directory.glob(f"{TEMP_PREFIX}*.idx")):
-        checksum = path.stem.removeprefix(TEMP_PREFIX)
+    for path in list(directory.glob(f"{TEMP_PREFIX}*{INDEX_MARK}")):
+        checksum = path.name.removeprefix(TEMP_PREFIX).removesuffix(INDEX_MARK)
         pack = directory / f"pack-{checksum}.pack"
         if not pack.with_suffix(".idx").exists():
             pack.unlink(missing_ok=True)

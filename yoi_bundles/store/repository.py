@@ -9,13 +9,13 @@ Source: docs/format.md, "Invariants" and "Order of writes".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from yoi_bundles.errors import BundleMissingError, StoreCorruptError
-from yoi_bundles.model.ids import BlobId, CommitId, Digest, RelativePath, WorkspaceId
+from yoi_bundles.errors import BundleMissingError, StoreCorruptError, StoreError
+from yoi_bundles.model.ids import CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import AdvanceCheck, Revision, RevisionDraft
 from yoi_bundles.model.tree import ContentCheck, TreeChange, TreeReader
@@ -28,6 +28,7 @@ from yoi_bundles.store.files import exclusive_lock
 from yoi_bundles.store.history import History
 from yoi_bundles.store.install import write_received_pack
 from yoi_bundles.store.layout import LOCK_FILE, QUARANTINE, create_layout, read_workspace
+from yoi_bundles.store.maintenance import merge_packs
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.protocol import (
     UNSET,
@@ -47,7 +48,7 @@ from yoi_bundles.store.readers import built_tree, stored_tree
 from yoi_bundles.store.receive import Received, Receiver, map_file
 from yoi_bundles.store.recovery import recover_repository
 from yoi_bundles.store.refs import RefStore, bundle_ref
-from yoi_bundles.store.trees import BuiltTree, build_tree, compare_trees
+from yoi_bundles.store.trees import BuiltTree, build_tree, list_changes
 
 
 class Repository:
@@ -204,18 +205,7 @@ class Repository:
         """
         before = None if old is None else self.get_revision(old).digest.raw
         after = self.get_revision(new).digest.raw
-        steps = compare_trees(self._objects.read_tree, before, after)
-        found = [
-            TreeChange(
-                RelativePath(step.path),
-                "added" if step.old is None else "removed" if step.new is None else "changed",
-                None if step.old is None else BlobId.from_bytes(step.old),
-                None if step.new is None else BlobId.from_bytes(step.new),
-            )
-            for step in steps
-            if not step.is_tree
-        ]
-        return tuple(sorted(found, key=lambda change: change.path))
+        return list_changes(self._objects.read_tree, before, after)
 
     def verify(self, digest: Digest | None = None) -> VerifyReport:
         """Hash every object of one bundle, or of everything that refs reach.
@@ -280,7 +270,13 @@ class Repository:
         self._objects.install_pack(lambda path: write_pack(path, new))
         commit = CommitId.from_bytes(next(iter(new)))
         self._refs.write([(MAIN_REF, commit), (bundle_ref(tree.digest), commit)])
+        self._maintain()
         return PublishResult(self._history.read(commit), True)
+
+    def _maintain(self) -> None:
+        """What was written is durable already: a failure here costs speed, not the write."""
+        with suppress(StoreError):
+            merge_packs(self._objects)
 
     # --- bundle files ----------------------------------------------------------------------------
 
@@ -396,4 +392,5 @@ class Repository:
             )
             updates.insert(0, (MAIN_REF, tip.commit))
         self._refs.write(updates)
+        self._maintain()
         return True

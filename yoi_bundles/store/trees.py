@@ -12,6 +12,7 @@ from yoi_bundles.errors import ForbiddenPathError, TooLargeError
 from yoi_bundles.model.ids import BlobId, Digest, RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.paths import parse_tree_path, verify_siblings
+from yoi_bundles.model.tree import TreeChange
 from yoi_bundles.store.objects import EMPTY_TREE, Kind, Oid, TreeEntry, encode_tree, hash_object
 
 TreeLoader: TypeAlias = Callable[[Oid], tuple[TreeEntry, ...]]
@@ -169,6 +170,27 @@ def compare_trees(
         yield Difference(path + name, is_tree, was, now)
         if is_tree:
             yield from compare_trees(load, was, now, f"{path}{name}/")
+
+
+def list_changes(load: TreeLoader, old: Oid | None, new: Oid) -> tuple[TreeChange, ...]:
+    """Files that differ between two trees, in path order.
+
+    Args:
+        load: Gives the entries of either tree.
+        old: The earlier tree, or None for nothing.
+        new: The later tree.
+    """
+    found = [
+        TreeChange(
+            RelativePath(step.path),
+            "added" if step.old is None else "removed" if step.new is None else "changed",
+            None if step.old is None else BlobId.from_bytes(step.old),
+            None if step.new is None else BlobId.from_bytes(step.new),
+        )
+        for step in compare_trees(load, old, new)
+        if not step.is_tree
+    ]
+    return tuple(sorted(found, key=lambda change: change.path))
 
 
 def flatten_tree(load: TreeLoader, root: Oid) -> dict[RelativePath, BlobId]:

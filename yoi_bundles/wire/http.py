@@ -250,6 +250,9 @@ def translated(method: str, path: str) -> Iterator[None]:
         ) from error
     except (httpx2.HTTPError, httpx2.StreamError) as error:
         raise TransportError(f"{method} {path}: {type(error).__name__}") from error
+    except RuntimeError as error:
+        # What the library raises when another thread closed the client meanwhile.
+        raise TransportError(f"{method} {path}: the client was closed", retryable=False) from error
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:

@@ -30,9 +30,9 @@ def test_leftovers_of_every_kind_are_swept(published):
     packs = published.path / "objects" / "pack"
     heads = published.path / "refs" / "heads"
     (published.path / "quarantine" / "dead.bundle").write_bytes(b"x")
-    (packs / "tmp_yoi_incoming.pack").write_bytes(b"x")
-    (packs / "tmp_yoi_incoming.idx").write_bytes(b"x")
-    (packs / f"tmp_yoi_{'a' * 64}.idx").write_bytes(b"x")
+    (packs / "tmp_yoi_incoming.pack.new").write_bytes(b"x")
+    (packs / "tmp_yoi_incoming.idx.new").write_bytes(b"x")
+    (packs / f"tmp_yoi_{'a' * 64}.idx.new").write_bytes(b"x")
     (packs / f"pack-{'a' * 64}.pack").write_bytes(b"half renamed")
     (packs / f"pack-{'b' * 64}.pack").write_bytes(b"old half")
     age(packs / f"pack-{'b' * 64}.pack")
