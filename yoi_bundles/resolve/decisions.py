@@ -90,7 +90,9 @@ def verify_required(rulings: Rulings) -> None:
     count = f"{len(refused)} required power{'s were' if len(refused) > 1 else ' was'} refused"
     raise PolicyDeniedError(
         f"{count}: {', '.join(str(decision.power) for decision in refused)}",
-        hint="what would grant: " + "; ".join(rulings.hints[:_HINTS_SHOWN]),
+        hint="what would grant: " + "; ".join(rulings.hints[:_HINTS_SHOWN])
+        if rulings.hints
+        else None,
         refusals=refusals,
     )
 

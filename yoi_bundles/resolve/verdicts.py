@@ -249,6 +249,10 @@ def _decide_tool(bundle: Bundle, ask: Ask, view: HostView) -> Verdict:
     rule = f"tool[{found[0]}]"
     if found[1].action == "deny":
         return _refuse(rule, "the host denies it", asked, f'[[tool]] tools = ["{name}"]')
+    program = bundle.tools[name].value.command
+    if program is not None and not {ANY, program} & set(found[1].programs):
+        hint = f'[[tool]] tools = ["{name}"], programs = ["{program}"]'
+        return _refuse(rule, "the host does not let it start its program", asked, hint)
     if wanted == "deny":
         reason = "the bundle's own tool policy denies it"
         return _refuse(BUNDLE_TOOL_POLICY, reason, asked, "policies/tools.toml of the bundle")

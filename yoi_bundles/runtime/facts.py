@@ -13,6 +13,7 @@ from yoi_bundles.model.host_policy import RUNTIME_FEATURES, HostFacts, HostPolic
 from yoi_bundles.model.ids import Name
 from yoi_bundles.runtime.packages import PackageInspector, inspect_packages
 from yoi_bundles.runtime.secrets import SecretStore
+from yoi_bundles.runtime.trusted_files import is_directory
 
 
 def observe_host(
@@ -33,7 +34,7 @@ def observe_host(
         features: What this Runtime supports.
     """
     sources = secrets.list_sources()
-    directories = [Path(rule.path).is_dir() for rule in policy.mount]
+    directories = [is_directory(Path(rule.path)) for rule in policy.mount]
     return HostFacts(
         present_secrets=_list_names([rule.name for rule in policy.secret], sources),
         present_mounts=_list_names([rule.name for rule in policy.mount], directories),

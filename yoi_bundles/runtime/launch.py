@@ -22,6 +22,7 @@ from yoi_bundles.model.tree import TreeReader
 from yoi_bundles.resolve.matching import Subject, find_mount_rule, find_secret_rule
 from yoi_bundles.runtime.packages import PluginRegistry, RegisteredPlugin
 from yoi_bundles.runtime.secrets import SecretStore, SecretValue
+from yoi_bundles.runtime.trusted_files import is_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def _find_directory(path: Path) -> Path | None:
         real = path.resolve(strict=True)
     except (OSError, RuntimeError):
         return None
-    return real if real.is_dir() else None
+    return real if is_directory(real) else None
 
 
 def _read_prompt(

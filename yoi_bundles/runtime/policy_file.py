@@ -6,6 +6,7 @@ Source: docs/policy.md, "The file".
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,8 +126,8 @@ def _read_safely(path: Path, state_directory: Path) -> bytes:
 
 
 def _find_place_fault(path: Path, state_directory: Path) -> str | None:
-    real = path.resolve()
-    if real.is_relative_to(state_directory.resolve()):
+    real = _real(path)
+    if real.is_relative_to(_real(state_directory)):
         return "it lies in the state directory"
     for parent in real.parents:
         if parent.name == ".git" or _is_bare_repository(parent):
@@ -134,6 +135,11 @@ def _find_place_fault(path: Path, state_directory: Path) -> str | None:
         if (parent / "bundle.toml").is_file():
             return "it lies in a workspace, and would be published with it"
     return None
+
+
+def _real(path: Path) -> Path:
+    """The path without links, as far as there is one; unlike `Path.resolve` it never raises."""
+    return Path(os.path.realpath(path))
 
 
 def _is_bare_repository(directory: Path) -> bool:
@@ -146,9 +152,9 @@ def _is_bare_repository(directory: Path) -> bool:
 
 def _verify_not_mounted(policy: HostPolicy, path: Path) -> None:
     """Check that no Worker is given the policy itself to write."""
-    real = path.resolve()
+    real = _real(path)
     for index, rule in enumerate(policy.mount):
-        if rule.mode == "rw" and real.is_relative_to(Path(rule.path).resolve()):
+        if rule.mode == "rw" and real.is_relative_to(_real(Path(rule.path))):
             raise InvalidHostPolicyError(
                 f"mount[{index}] lets Workers write the directory of {path.name} itself",
                 hint="keep the policy outside everything that is mounted for writing",

@@ -28,6 +28,14 @@ class UntrustedFileError(Exception):
     """Why a file is not believed; the text holds no path. Translated by who asked."""
 
 
+def is_directory(path: Path) -> bool:
+    """Whether a path is a directory that can be looked at; unlike `Path.is_dir` it never raises."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def open_regular(path: Path) -> int:
     """Open a regular file for reading without following a link at its end.
 
@@ -108,7 +116,7 @@ def verify_directories(path: Path) -> None:
 
 def _walk_directories(path: Path) -> Iterator[os.stat_result]:
     """The status of each directory that is passed on the way to a path."""
-    pending = list(reversed(Path(os.path.abspath(path)).parts))  # noqa: PTH100 - lexical on purpose
+    pending = list(reversed(path.absolute().parts))  # `..` stays: a link may stand before it
     at = Path(pending.pop())
     yield at.lstat()
     links = 0

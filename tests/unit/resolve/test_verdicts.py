@@ -145,6 +145,13 @@ def test_each_host_is_covered_by_the_first_rule_that_fits(rules, outcome, rule, 
     assert decision.granted == ({} if hosts is None else {"hosts": hosts})
 
 
+def test_any_host_of_a_rule_may_cover_and_equal_hosts_count_once():
+    files = asking("network:web", 'hosts = ["a.test", "a.test"]')
+    decision = decide(files, '[[network]]\nhosts = ["z.test", "a.test"]\n')["network:web"]
+    assert told(decision) == ("granted", "network[0]")
+    assert decision.granted == {"hosts": ("a.test",)}
+
+
 def test_a_network_rule_out_of_scope_covers_nothing():
     policy = '[[network]]\nhosts = ["*"]\nprofiles = ["reviewer"]\n'
     decision = decide(asking("network:web", HOSTS), policy)["network:web"]
@@ -227,6 +234,14 @@ def test_no_capability_borrows_the_tables_of_shell_and_git(name):
     assert told(decision) == ("refused", "default-deny")
 
 
+@pytest.mark.parametrize("name", ["shell", "git"])
+def test_a_refusal_nothing_can_grant_has_no_hint(name):
+    files = asking(f"capability:{name}", group="required")
+    with pytest.raises(PolicyDeniedError) as caught:
+        run(files, f"[capabilities.{name}]\n")
+    assert caught.value.hint is None
+
+
 # --- tools ---
 
 TOOL = 'kind = "builtin"\ndescription = "Reads"\n'
@@ -290,6 +305,24 @@ def test_the_first_rule_of_the_bundles_policy_counts():
 
 def test_a_bundle_without_a_tool_policy_asks():
     assert run(with_tool(), rule("allow")).spec.tools[0].action == "ask"
+
+
+@pytest.mark.parametrize(
+    ("programs", "is_given"),
+    [(None, True), ('["*"]', True), ('["tracker"]', True), ("[]", False), ('["other"]', False)],
+)
+def test_a_tool_that_is_a_program_needs_it_named(programs, is_given):
+    files = {
+        "profiles/coder.toml": f'{PROFILE}\n[tools]\noptional = ["read-file"]\n',
+        "tools/read-file.toml": 'kind = "mcp-stdio"\ndescription = "x"\ncommand = "tracker"\n',
+    }
+    policy = rule("allow") + (f"programs = {programs}\n" if programs else "")
+    decision = decide(files, policy)["tool:read-file"]
+    assert told(decision) == ("granted" if is_given else "refused", "tool[0]")
+
+
+def test_programs_do_not_matter_to_other_tools():
+    assert run(with_tool(), rule("allow") + "programs = []\n").spec.tools
 
 
 # --- plugins ---

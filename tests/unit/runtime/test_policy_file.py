@@ -148,6 +148,25 @@ def test_the_directory_a_link_stands_in_is_looked_at(place):
         load_host_policy(outer / "policy.toml", state_directory=place.parent / "state")
 
 
+def test_two_dots_after_a_link_mean_what_the_system_means(place):
+    other = place.parent / "other"
+    (other / "below").mkdir(parents=True)
+    (place / "link").symlink_to(other / "below")
+    write(other)
+    path = place / "link" / ".." / "policy.toml"
+    assert load_host_policy(path, state_directory=place.parent / "state")
+    other.chmod(0o777)
+    with pytest.raises(InvalidHostPolicyError, match="a directory above it"):
+        load_host_policy(path, state_directory=place.parent / "state")
+
+
+def test_a_mount_whose_links_go_round_in_circles_is_no_crash(place):
+    (place / "one").symlink_to("two")
+    (place / "two").symlink_to("one")
+    rule = f'[[mount]]\nname = "x"\npath = "{place}/one"\nmode = "rw"\n'
+    assert load(write(place, GOOD + rule))
+
+
 def test_a_circle_of_links_ends(place):
     (place / "one").symlink_to("two")
     (place / "two").symlink_to("one")
