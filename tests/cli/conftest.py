@@ -1,0 +1,50 @@
+"""Running the command line in this process: arguments in, exit code and output back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from yoi_bundles.cli.main import run
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def yoi(capsys, monkeypatch, tmp_path):
+    """Runs one command in an empty directory with a data directory of its own."""
+    for name in ("BACKEND", "RUNTIME", "TOKEN", "TOKEN_FILE", "POLICY", "VISIBILITY"):
+        monkeypatch.delenv(f"YOI_BUNDLES_{name}", raising=False)
+    monkeypatch.setenv("YOI_BUNDLES_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("YOI_BUNDLES_AUTHOR", "Ada <ada@example.org>")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def call(*arguments: str) -> Ran:
+        code = run(arguments)
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def team(yoi):
+    """A workspace directory `team`, not published yet."""
+    assert yoi("init", "team", "--name", "The team").code == 0
+    return yoi

@@ -1,0 +1,77 @@
+"""Help is part of the interface: its text is kept beside the tests and a change is seen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import pytest
+
+from yoi_bundles.cli.main import COMMANDS, cli
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+def every_command(group: click.Group, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    context = click.Context(group)
+    found = [words]
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            found += every_command(command, (*words, name))
+        else:
+            found.append((*words, name))
+    return found
+
+
+ALL = every_command(cli)
+
+
+@pytest.mark.parametrize("words", ALL, ids=lambda words: "-".join(words) or "root")
+def test_help_is_as_it_was(yoi, words):
+    shown = yoi(*words, "--help")
+    snapshot = SNAPSHOTS / f"{'-'.join(words) or 'root'}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOTS.mkdir(exist_ok=True)
+        snapshot.write_text(shown.out)
+
+    assert shown.code == 0
+    assert shown.out == snapshot.read_text()
+
+
+def test_no_snapshot_is_left_of_a_command_that_is_gone():
+    assert {path.stem for path in SNAPSHOTS.glob("*.txt")} == {
+        "-".join(words) or "root" for words in ALL
+    }
+
+
+def test_the_table_of_commands_says_what_their_own_help_says(yoi):
+    for name, (_, line) in COMMANDS.items():
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        assert command.help.splitlines()[0] == line
+
+
+def test_an_unknown_command_is_a_usage_error_with_a_near_match(yoi):
+    ran = yoi("publsh")
+
+    assert ran.code == 2
+    assert "publish" in ran.err
+
+
+def test_an_option_of_no_command_is_a_usage_error(yoi):
+    assert yoi("log", "--frobnicate").code == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_the_script_of_the_shell(yoi, shell):
+    ran = yoi("completion", shell)
+
+    assert ran.code == 0
+    assert "_YOI_BUNDLES_COMPLETE" in ran.out
+
+
+def test_version(yoi):
+    assert yoi("--version").out.startswith("yoi-bundles, version ")
