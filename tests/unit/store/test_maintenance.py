@@ -1,0 +1,113 @@
+"""Packs are merged before they are too many, and never at the cost of what they hold."""
+
+import threading
+
+import pytest
+from store_factories import EPOCH, bundle_bytes, make_draft, make_files, receive, run_git, snapshot
+
+from yoi_bundles.errors import StoreCorruptError
+from yoi_bundles.store import Repository, maintenance
+from yoi_bundles.store.packindex import encode_pack_index, read_index_ids
+from yoi_bundles.store.packwriter import PackEntry
+
+
+def packs(repository):
+    return sorted((repository.path / "objects" / "pack").glob("*.pack"))
+
+
+def publish_many(repository, count):
+    return [
+        repository.publish(make_files(note=f"{i}\n"), make_draft(seconds=EPOCH + i)).revision
+        for i in range(count)
+    ]
+
+
+@pytest.mark.needs_git
+def test_many_publishes_leave_few_packs_and_all_revisions(repository):
+    line = publish_many(repository, 60)
+    assert len(packs(repository)) <= maintenance._MAX_PACKS
+    assert list(repository.revisions()) == line[::-1]
+    assert repository.verify().problems == ()
+    assert run_git("fsck", "--full", "--strict", cwd=repository.path) == ""
+    with Repository.open(repository.path) as again:
+        assert again.tree(line[3].digest).entries()
+
+
+def test_many_receives_leave_few_packs(repository, peer):
+    before = []
+    for revision in publish_many(repository, 30):
+        receive(peer, bundle_bytes(repository, revision.commit, before))
+        before = [revision.commit]
+    assert len(packs(peer)) <= maintenance._MAX_PACKS
+    assert list(peer.revisions()) == list(repository.revisions())
+    assert peer.verify().problems == ()
+
+
+def test_readers_in_other_threads_and_processes_are_not_disturbed(repository, monkeypatch):
+    monkeypatch.setattr(maintenance, "_MAX_PACKS", 2)
+    monkeypatch.setattr(maintenance, "_ALWAYS_MERGED", 2)
+    first = repository.publish(make_files(), make_draft()).revision
+    is_done = threading.Event()
+    wrong = []
+
+    def read(store):
+        while not is_done.is_set():
+            reader = store.tree(first.digest)
+            if {path: reader.read(path) for path in reader.entries()} != make_files():
+                wrong.append(store)
+            store.close()
+
+    with Repository.open(repository.path) as elsewhere:
+        threads = [threading.Thread(target=read, args=(s,)) for s in (repository, elsewhere)]
+        for thread in threads:
+            thread.start()
+        publish_many(repository, 30)
+        is_done.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert len(packs(repository)) <= 3
+
+
+def test_packs_that_an_operator_keeps_stay(repository, monkeypatch):
+    monkeypatch.setattr(maintenance, "_MAX_PACKS", 2)
+    publish_many(repository, 1)
+    (kept,) = packs(repository)
+    kept.with_suffix(".keep").touch()
+    publish_many(repository, 9)
+    assert kept in packs(repository)
+    assert len(packs(repository)) < 5
+
+
+@pytest.mark.needs_git
+def test_a_multi_pack_index_stops_merging(repository, monkeypatch):
+    monkeypatch.setattr(maintenance, "_MAX_PACKS", 2)
+    publish_many(repository, 2)
+    run_git("multi-pack-index", "write", cwd=repository.path)
+    publish_many(repository, 5)
+    assert len(packs(repository)) >= 5
+    assert run_git("fsck", "--full", "--strict", cwd=repository.path) == ""
+
+
+def test_a_corrupt_pack_stops_merging_but_no_write(repository, monkeypatch):
+    publish_many(repository, 3)
+    victim = packs(repository)[0]
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    victim.chmod(0o644)
+    repository.close()
+    victim.write_bytes(data)
+    monkeypatch.setattr(maintenance, "_MAX_PACKS", 2)
+    before = snapshot(repository.path / "objects")
+    with pytest.raises(StoreCorruptError):
+        maintenance.merge_packs(repository._objects)
+    assert snapshot(repository.path / "objects") == before
+
+
+def test_the_ids_of_an_index_are_read_back():
+    entries = [PackEntry(bytes([i]) * 32, 12 + i, i) for i in (9, 3, 200)]
+    raw = encode_pack_index(entries, b"\0" * 32)
+    assert read_index_ids(raw) == sorted(entry.oid for entry in entries)
+    for bad in (b"", raw[:1100], b"\0" + raw[1:]):
+        with pytest.raises(StoreCorruptError):
+            read_index_ids(bad)
