@@ -34,10 +34,12 @@ def read_visibility(path: Path) -> VisibilityPolicy:
     policy = declare(VisibilityPolicy, table, source)
     if isinstance(policy, VisibilityPolicy):
         return policy
-    first = policy[0]
+    first, rest = policy[0], len(policy) - 1
     raise InvalidInputError(
-        f"{first.file}:{first.line}: {first.message}",
+        f"{first.file}:{first.line}: {first.message}{f' (and {rest} more)' if rest else ''}",
         hint=first.hint,
-        file=first.file,
-        line=first.line,
+        findings=[
+            {"file": one.file, "line": one.line, "code": one.code, "message": one.message}
+            for one in policy
+        ],
     )
