@@ -220,7 +220,8 @@ def test_a_command_runs_without_a_shell_and_with_our_environment():
     ],
 )
 def test_a_command_that_fails_tells_nothing(code, match):
-    fail(store(python(code), timeout_seconds=1.0), match)
+    patience = 0.5 if "sleep" in code else 20.0
+    fail(store(python(code), timeout_seconds=patience), match)
 
 
 def test_a_program_that_is_not_there_is_no_source(tmp_path):

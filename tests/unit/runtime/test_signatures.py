@@ -275,12 +275,13 @@ def test_a_verdict_is_kept_until_signers_or_principals_change(signing, good, tmp
             "printf 'dev@example.com\\nGood \"file\" signature for dev@example.com with x'",
             "not good",
         ),
-        ("sleep 20", "took too long"),
+        ("exec sleep 20", "took too long"),
     ],
 )
 def test_an_answer_that_is_not_understood_is_no(signing, good, tmp_path, body, match):
     signing.allow(f"dev@example.com {signing.public('dev')}")
-    refuse(signing, good, match, program=fake_program(tmp_path, body), timeout_seconds=1.0)
+    program = fake_program(tmp_path, body)
+    refuse(signing, good, match, program=program, timeout_seconds=0.5 if "sleep" in body else 20.0)
 
 
 @needs_ssh
