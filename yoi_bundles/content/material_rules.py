@@ -51,8 +51,9 @@ def _token(id_: str, what: str, pattern: str, *keywords: str, entropy: float = 2
 _KEYS = _rule(
     "private-key",
     "a private key",
-    r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|>)*"
-    r"(?:[A-Za-z-]{3,20}: [^\n\\]{1,80}(?:\n|\\n))*(?:\s|\\n)*(?P<secret>[A-Za-z0-9+/=]{16,})",
+    r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|>){0,20}"
+    r"(?:[A-Za-z-]{3,20}: [^\n\\]{1,80}(?:\n|\\n)){0,8}"
+    r"(?:\s|\\n){0,4}(?P<secret>[A-Za-z0-9+/=]{16,})",
     "private key",
 )
 
@@ -254,7 +255,6 @@ _NAMES = (
     r"(?:passw(?:or)?d|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|"
     r"private[_-]?key|client[_-]?secret|auth[_-]?key|credential)s?"
 )
-_PREFIX = r"(?<![A-Za-z0-9])[A-Za-z0-9_.-]{0,40}?"
 _NOT_A_VALUE = r"(?!secret:|sha256:|[$<%*{\[(]|https?:)"
 
 _GENERAL = (
@@ -279,7 +279,7 @@ _GENERAL = (
     _rule(
         "assigned-secret",
         "a value assigned to a secret's name",
-        rf"(?i){_PREFIX}{_NAMES}[\"'`]?\s{{0,4}}(?:=>|:=|[:=])\s{{0,4}}"
+        rf"(?i){_NAMES}[\"'`]?\s{{0,4}}(?:=>|:=|[:=])\s{{0,4}}"
         rf"(?P<quote>[\"'`]){_NOT_A_VALUE}(?P<secret>[^\s\"'`]{{8,200}})(?P=quote)",
         "passw",
         "passphrase",
@@ -294,7 +294,7 @@ _GENERAL = (
     _rule(
         "assigned-secret-bare",
         "a value assigned to a secret's name",
-        rf"(?i){_PREFIX}{_NAMES}\s{{0,4}}[:=]\s{{0,4}}"
+        rf"(?i){_NAMES}\s{{0,4}}[:=]\s{{0,4}}"
         rf"{_NOT_A_VALUE}(?P<secret>[A-Za-z0-9+/=_-]{{16,200}})(?![A-Za-z0-9.(\[])",
         "passw",
         "passphrase",

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import random
 import string
+import time
 
 import pytest
 
 from yoi_bundles.content.material import entropy_of, redact, scan_text
-from yoi_bundles.content.material_rules import RULES
+from yoi_bundles.content.material_rules import RULES, Rule
 from yoi_bundles.model.ids import RelativePath
 
 PATH = RelativePath("prompts/task/go.md")
@@ -223,8 +224,8 @@ def test_rule_ids_are_unique() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_keywords_are_lower_case(rule: object) -> None:
-    assert all(word == word.lower() for word in rule.keywords)  # type: ignore[attr-defined]
+def test_keywords_are_lower_case(rule: Rule) -> None:
+    assert all(word == word.lower() for word in rule.keywords)
 
 
 @pytest.mark.parametrize(("rule", "text"), [(rule, text) for rule, _, text in SECRETS])
@@ -279,6 +280,22 @@ def test_entropy_of_known_texts() -> None:
     assert entropy_of("aaaa") == 0
     assert entropy_of("abab") == 1
     assert entropy_of("") == 0
+
+
+FRAGMENTS = [
+    "a_", "a.", "A1", " \t", "\n", "key_", "token=", "secret: ", "ab://", "://a:", "a:b@", "eyJ",
+    "aaa: x ", "aaa: x\n", "aaa: x\\n", "password = '", "authorization: bearer ", "token    =    ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_no_text_makes_a_rule_slow(rule: Rule) -> None:
+    head = f"{'-' * 5}BEGIN PRIVATE KEY{'-' * 5}" if rule.id == "private-key" else ""
+    for fragment in [*FRAGMENTS, *rule.keywords]:
+        text = head + fragment * (20_000 // len(fragment))
+        started = time.perf_counter()
+        assert sum(1 for _ in rule.pattern.finditer(text)) < 2_000
+        assert time.perf_counter() - started < 1, fragment
 
 
 def test_a_megabyte_of_ordinary_text_is_scanned_in_time() -> None:
