@@ -44,12 +44,15 @@ class Audit:
         """Hash revisions and all their ancestors; a broken ancestor ends its line."""
         for tip in tips:
             try:
-                for revision in self._history.walk(tip):
-                    if revision.commit.raw in self._seen:
-                        break
-                    self.verify_revision(revision)
+                self._verify_ancestry(tip)
             except StoreError as error:
                 self._note(str(error.facts.get("object", "")), error.message)
+
+    def _verify_ancestry(self, tip: Revision) -> None:
+        for revision in self._history.walk(tip):
+            if revision.commit.raw in self._seen:
+                break
+            self.verify_revision(revision)
 
     def report(self) -> VerifyReport:
         """What was found so far."""

@@ -152,9 +152,8 @@ class HeldClosure:
             for revision in history.walk(tip):
                 older = revision.digest.raw
                 self._known.update((older, revision.commit.raw))
-                for step in compare_trees(self._objects.read_tree, newer, older):
-                    if step.new is not None:
-                        self._known.add(step.new)
+                steps = compare_trees(self._objects.read_tree, newer, older)
+                self._known.update(step.new for step in steps if step.new is not None)
                 newer = older
                 yield True
 
