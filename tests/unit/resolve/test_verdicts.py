@@ -386,12 +386,17 @@ def test_a_rule_for_another_package_gives_nothing(changes):
 
 
 @pytest.mark.parametrize(
-    "packages",
-    [{}, {("acme-index", "1.0"): (OTHER, 10)}, {("acme-index", "1.0"): (PACKAGE, 11)}],
+    ("packages", "reason"),
+    [
+        ({}, "missing"),
+        ({("acme-index", "1.0"): (OTHER, 10)}, "not the one that is pinned"),
+        ({("acme-index", "1.0"): (PACKAGE, 11)}, "not the one that is pinned"),
+    ],
 )
-def test_a_package_that_is_not_the_pinned_one_is_always_refused(packages):
+def test_a_package_that_is_not_the_pinned_one_is_always_refused(packages, reason):
     result = run(with_plugin(), plugin_rule(), facts=make_facts(packages=packages))
     assert told(result.decisions[0]) == ("refused", "host-facts")
+    assert result.decisions[0].reason == f"the package of plugin[0] is {reason} on this host"
     assert result.spec.plugins == ()
 
 
@@ -399,6 +404,12 @@ def test_surfaces_are_those_both_sides_name():
     result = run(with_plugin(), plugin_rule(surfaces='["hook", "ingress"]'), facts=INSTALLED)
     assert told(result.decisions[0]) == ("narrowed", "plugin[0]")
     assert result.spec.plugins[0].surfaces == ("hook",)
+
+
+def test_a_surface_named_twice_counts_once():
+    result = run(with_plugin('["tool", "tool"]'), plugin_rule(), facts=INSTALLED)
+    assert told(result.decisions[0]) == ("granted", "plugin[0]")
+    assert result.spec.plugins[0].surfaces == ("tool",)
 
 
 def test_a_plugin_without_a_surface_is_refused():
