@@ -175,6 +175,15 @@ def test_an_unsafe_path_is_escaped_in_its_finding() -> None:
     assert "forbidden_path" in codes(result.findings)
 
 
+@pytest.mark.parametrize(
+    "data", [b"one\n\ntw\xffo\n", "one\n\nä".encode("latin-1"), b"\n\n\xed\xa0\x80"]
+)
+def test_bytes_that_are_not_utf8_are_named_by_line(data: bytes) -> None:
+    [finding] = check_files(make_files() | {GO: data}).findings
+    assert (finding.file, finding.line, finding.code) == (str(GO), 3, "invalid_manifest")
+    assert "UTF-8" in finding.message
+
+
 # --- the allow list -------------------------------------------------------------------
 
 
