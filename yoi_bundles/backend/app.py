@@ -21,6 +21,7 @@ from yoi_bundles.wire.asgi import (
     PROBLEM_RESPONSES,
     BodyLimit,
     add_common,
+    operation_id,
     require_role,
     verify_role,
 )
@@ -63,6 +64,7 @@ def create_app(backend: Backend) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         responses=PROBLEM_RESPONSES,
+        generate_unique_id_function=operation_id,
     )
     add_common(
         app,

@@ -193,7 +193,11 @@ class Stage:
             client.close()
 
     def ask_as_runtime(self, name: str, digest: Digest) -> str:
-        """What the Backend answers a Runtime that asks for a digest."""
+        """What the Backend answers a Runtime that asks for a digest.
+
+        Raises:
+            BundleError: The Runtime got it.
+        """
         client = self._backend(f"{name}.pull-token")
         try:
             client.fetch_bundle(WorkspaceId("payments"), digest, (), lambda chunk: None)
@@ -204,7 +208,11 @@ class Stage:
         raise BundleError(f"{name} got a bundle it may not see")
 
     def put_under_wrong_digest(self, name: str, workspace: str, wrong: str) -> str:
-        """What a Runtime answers to a bundle under another's digest."""
+        """What a Runtime answers to a bundle under another's digest.
+
+        Raises:
+            BundleError: The Runtime took it.
+        """
         file = self.root / "first.bundle"
         backend = self._backend("operator.token")
         try:

@@ -38,7 +38,7 @@ class Check:
 @data_option
 @json_option
 def command(*, policy: Path | None, visibility: Path | None, data: Path, is_json: bool) -> int:
-    """Look at this machine and say what is missing or damaged, and what to do.
+    """Say what is missing or damaged on this machine, and what to do.
 
     Exit code 1: something is wrong.
     """

@@ -30,7 +30,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "runtime": ("runtime", "Run a Runtime on this host; register and list Runtimes at a Backend."),
     "sync": ("sync", "Push a workspace's newest revision to the Runtimes that may see it."),
     "worker": ("worker", "Create, list and show Workers of a Runtime."),
-    "doctor": ("doctor", "Look at this machine and say what is missing or damaged, and what to do."),
+    "doctor": (
+        "doctor",
+        "Say what is missing or damaged on this machine, and what to do.",
+    ),
     "demo": ("demo", "The whole path over real HTTP, in a temporary directory."),
     "completion": ("completion", "Print the completion script of a shell."),
     "schema": ("schema", "JSON Schemas of the files of a bundle, OpenAPI of the servers."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from yoi_bundles.cli.options import (
 )
 from yoi_bundles.cli.output import dim, good, print_finding, print_json, say
 from yoi_bundles.model.ids import CommitId
+
+if TYPE_CHECKING:
+    from yoi_bundles.wire.messages import PublishReply
 
 
 @click.command("publish")
@@ -84,6 +88,10 @@ def command(
         reply = port.publish(workspace, request)
     finally:
         port.close()
+    _print_reply(reply, len(files), is_json=is_json)
+
+
+def _print_reply(reply: PublishReply, files: int, *, is_json: bool) -> None:
     if is_json:
         print_json(reply)
         return
@@ -91,9 +99,9 @@ def command(
         print_finding(warning)
     revision = reply.revision
     if reply.is_new:
-        say(f"{good('published')} {workspace} r{revision.number}, {len(files)} files")
+        say(f"{good('published')} {revision.workspace} r{revision.number}, {files} files")
     else:
-        say(f"{workspace} is at r{revision.number} already: {dim('same tree, no commit')}")
+        say(f"{revision.workspace} is at r{revision.number} already: {dim('same tree, no commit')}")
     say(f"  digest  {revision.digest}")
     say(f"  commit  {revision.commit}")
 

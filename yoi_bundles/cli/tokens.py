@@ -36,13 +36,19 @@ def token_group(
     Args:
         open_server: Opens it in a data directory.
         roles: That can be given here.
+        clock: Now, with a time zone.
     """
+    group = click.Group("token", help="Bearer tokens: made here, shown once, kept as a hash.")
+    group.add_command(_create_command(open_server, roles, clock))
+    group.add_command(_list_command(open_server))
+    group.add_command(_revoke_command(open_server))
+    return group
 
-    @click.group("token")
-    def group() -> None:
-        """Bearer tokens: made here, shown once, kept as a hash."""
 
-    @group.command("create")
+def _create_command(
+    open_server: Open, roles: Sequence[str], clock: Callable[[], datetime]
+) -> click.Command:
+    @click.command("create")
     @click.argument("name")
     @click.option("--role", type=click.Choice(roles), required=True)
     @click.option("-o", "--output", type=FILE, help="Write the token to this new file (mode 600).")
@@ -67,7 +73,11 @@ def token_group(
         else:
             say(f"{good('wrote')} the token of {name} ({role}) to {output}")
 
-    @group.command("list")
+    return create
+
+
+def _list_command(open_server: Open) -> click.Command:
+    @click.command("list")
     @data_option
     @json_option
     def list_(*, data: Path, is_json: bool) -> None:
@@ -82,7 +92,11 @@ def token_group(
         else:
             say(dim("no credentials"))
 
-    @group.command("revoke")
+    return list_
+
+
+def _revoke_command(open_server: Open) -> click.Command:
+    @click.command("revoke")
     @click.argument("name")
     @data_option
     def revoke(*, name: str, data: Path) -> None:
@@ -91,4 +105,4 @@ def token_group(
             server.credentials.revoke(name)
         say(f"{good('revoked')} {name}")
 
-    return group
+    return revoke

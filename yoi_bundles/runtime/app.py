@@ -16,7 +16,13 @@ from yoi_bundles.model.ids import Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.runtime.service import Runtime
-from yoi_bundles.wire.asgi import PROBLEM_RESPONSES, BodyLimit, add_common, require_role
+from yoi_bundles.wire.asgi import (
+    PROBLEM_RESPONSES,
+    BodyLimit,
+    add_common,
+    operation_id,
+    require_role,
+)
 from yoi_bundles.wire.messages import (
     BUNDLE_MEDIA_TYPE,
     BundleList,
@@ -45,6 +51,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         responses=PROBLEM_RESPONSES,
+        generate_unique_id_function=operation_id,
     )
     add_common(
         app,
@@ -54,6 +61,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         body_limits=[BodyLimit(None, "/v1/config-bundles/")],
     )
     _add_bundles(app, runtime)
+    _add_upload(app, runtime)
     _add_workers(app, runtime)
     return app
 
@@ -64,6 +72,38 @@ def _add_bundles(app: FastAPI, runtime: Runtime) -> None:
         """Identity, supported schema and features, capability summary, host policy digest."""
         return runtime.info()
 
+    @app.get("/v1/config-bundles", tags=["bundles"], dependencies=[BACKEND])
+    def list_bundles(
+        workspace: WorkspaceId | None = None,
+        after: Annotated[str | None, Query(max_length=200)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    ) -> BundleList:
+        """A page of held bundles, and the commits that increments may build on."""
+        return runtime.held.list(workspace, after=after, limit=limit)
+
+    @app.head(
+        "/v1/config-bundles/{digest}",
+        tags=["bundles"],
+        dependencies=[BACKEND],
+        response_model=BundleStatus,
+        name="head_status",
+    )
+    @app.get(
+        "/v1/config-bundles/{digest}",
+        tags=["bundles"],
+        dependencies=[BACKEND],
+        response_model=BundleStatus,
+    )
+    def get_status(digest: Digest, workspace: WorkspaceId | None = None) -> Response:
+        """State and summary of one bundle."""
+        status = runtime.bundle_status(digest, workspace)
+        return JSONResponse(
+            status.model_dump(mode="json", by_alias=True),
+            headers={"cache-control": "private, no-cache"},
+        )
+
+
+def _add_upload(app: FastAPI, runtime: Runtime) -> None:
     @app.put(
         "/v1/config-bundles/{digest}",
         tags=["bundles"],
@@ -89,32 +129,6 @@ def _add_bundles(app: FastAPI, runtime: Runtime) -> None:
             result = await run_in_threadpool(runtime.held.accept, workspace, digest, upload)
         return JSONResponse(
             result.model_dump(mode="json", by_alias=True), 201 if result.is_new else 200
-        )
-
-    @app.get("/v1/config-bundles", tags=["bundles"], dependencies=[BACKEND])
-    def list_bundles(
-        workspace: WorkspaceId | None = None,
-        after: Annotated[str | None, Query(max_length=200)] = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-    ) -> BundleList:
-        """A page of held bundles, and the commits that increments may build on."""
-        return runtime.held.list(workspace, after=after, limit=limit)
-
-    @app.api_route(
-        "/v1/config-bundles/{digest}",
-        methods=["GET", "HEAD"],
-        tags=["bundles"],
-        dependencies=[BACKEND],
-        response_model=BundleStatus,
-    )
-    def get_status(
-        digest: Digest, request: Request, workspace: WorkspaceId | None = None
-    ) -> Response:
-        """State and summary of one bundle."""
-        status = runtime.bundle_status(digest, workspace)
-        return JSONResponse(
-            status.model_dump(mode="json", by_alias=True),
-            headers={"cache-control": "private, no-cache"},
         )
 
 

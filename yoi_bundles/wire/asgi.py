@@ -17,6 +17,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -254,6 +255,11 @@ def add_common(
     app.add_route("/healthz", live, include_in_schema=False)
     app.add_route("/readyz", ready, include_in_schema=False)
     app.add_route("/metrics", metrics, include_in_schema=False)
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of a route's function: what generated clients call the operation."""
+    return route.name
 
 
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
