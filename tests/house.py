@@ -18,10 +18,10 @@ import uvicorn
 
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.builtin import load_builtin_files
-from yoi_bundles.model.declarations import Label
 from yoi_bundles.model.ids import Digest, Name, RelativePath, RuntimeId, WorkspaceId
 from yoi_bundles.model.request import BundleRef, CreateWorkerRequest, Intent
 from yoi_bundles.model.revision import Provenance
+from yoi_bundles.model.texts import Label
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.wire.http import ClientLimits, HttpClient
 from yoi_bundles.wire.messages import PublishReply, PublishRequest, RegisterRuntime

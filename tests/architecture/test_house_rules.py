@@ -13,7 +13,6 @@ import pytest
 
 from yoi_bundles import errors
 from yoi_bundles.cli.exit_codes import EXIT_CODE
-from yoi_bundles.content import json_schemas
 from yoi_bundles.wire.problems import STATUS, decode_problem, encode_problem
 
 ROOT = Path(__file__).parents[2]
@@ -160,15 +159,6 @@ def test_no_file_names_a_path_of_the_machine_it_was_written_on():
     ]
 
     assert named == []
-
-
-def test_the_committed_json_schemas_are_current():
-    committed = {
-        path.name: json.loads(path.read_text())
-        for path in (ROOT / "yoi_bundles" / "schemas").glob("*.json")
-    }
-
-    assert committed == json_schemas(), "run `make schemas`"
 
 
 def test_the_committed_openapi_documents_are_current():

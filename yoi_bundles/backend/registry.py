@@ -24,8 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from yoi_bundles.errors import BundleMissingError, RevisionConflictError
-from yoi_bundles.model.declarations import Label
 from yoi_bundles.model.ids import ContentHash, Digest, Name, RuntimeId, WorkspaceId
+from yoi_bundles.model.texts import Label
 from yoi_bundles.wire.credentials import Credentials, credential_table
 from yoi_bundles.wire.database import Database
 from yoi_bundles.wire.messages import (

@@ -11,7 +11,6 @@ from yoi_bundles.content.parse import ParsedFile
 from yoi_bundles.model.bundle import Bundle, Declared
 from yoi_bundles.model.declarations import (
     AllowList,
-    Grant,
     Manifest,
     Plugin,
     Profile,
@@ -21,6 +20,7 @@ from yoi_bundles.model.declarations import (
     ToolPolicy,
     Workflow,
 )
+from yoi_bundles.model.grants import Grant
 from yoi_bundles.model.ids import Digest, Name, PromptKey, RelativePath
 
 

@@ -27,24 +27,26 @@ from yoi_bundles.model.base import Model
 from yoi_bundles.model.bundle import Declared, Finding, Source
 from yoi_bundles.model.declarations import (
     AllowList,
-    CapabilityGrant,
-    GitGrant,
     Manifest,
-    MountGrant,
-    NetworkGrant,
     Plugin,
-    PluginGrant,
     Profile,
     Prompt,
     PromptHeader,
     Provider,
-    SecretGrant,
-    ShellGrant,
     Tool,
-    ToolGrant,
     ToolPolicy,
     WorkflowDefinition,
     WorkflowReference,
+)
+from yoi_bundles.model.grants import (
+    CapabilityGrant,
+    GitGrant,
+    MountGrant,
+    NetworkGrant,
+    PluginGrant,
+    SecretGrant,
+    ShellGrant,
+    ToolGrant,
 )
 from yoi_bundles.model.ids import BlobId, PromptKey, RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits

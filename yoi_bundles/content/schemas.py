@@ -1,6 +1,6 @@
-"""JSON Schemas of the files of a tree, so that editors complete and check them.
+"""JSON Schemas of the files of a tree, of policies, requests and specs, for editors and others.
 
-Source: JSON Schema 2020-12; the models of `yoi_bundles.model.declarations`.
+Source: JSON Schema 2020-12; the models of `yoi_bundles.model`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from yoi_bundles.model import declarations
+from yoi_bundles.model import declarations, grants, host_policy, request, spec, visibility
 from yoi_bundles.model.base import Model
 from yoi_bundles.model.declarations import (
     AllowList,
-    Grant,
     Manifest,
     Plugin,
     Profile,
@@ -28,6 +27,11 @@ from yoi_bundles.model.declarations import (
     ToolPolicy,
     Workflow,
 )
+from yoi_bundles.model.grants import Grant
+from yoi_bundles.model.host_policy import HostPolicy
+from yoi_bundles.model.request import CreateWorkerRequest
+from yoi_bundles.model.spec import Decision, Receipt, ResolvedWorkerSpec
+from yoi_bundles.model.visibility import VisibilityPolicy
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -41,6 +45,12 @@ _DOCUMENTS: dict[str, tuple[str, Any, str]] = {
     "plugin": ("plugins/<name>.toml", Plugin, ""),
     "models": ("models/<provider>.toml", Provider, ""),
     "grant": ("grants/<name>.toml", Grant, "What the bundle asks of the host."),
+    "host-policy": ("host-policy.toml", HostPolicy, ""),
+    "visibility": ("visibility.toml", VisibilityPolicy, ""),
+    "create-worker-request": ("POST /v1/workers", CreateWorkerRequest, ""),
+    "resolved-worker-spec": ("ResolvedWorkerSpec", ResolvedWorkerSpec, ""),
+    "decision": ("Decision", Decision, ""),
+    "receipt": ("Receipt", Receipt, ""),
     "prompt-header": ("prompts/**/*.md, between the +++ fences", PromptHeader, ""),
 }
 
@@ -76,7 +86,8 @@ def _make_document(
 def _models_by_name() -> dict[str, type[BaseModel]]:
     return {
         name: value
-        for name, value in vars(declarations).items()
+        for module in (declarations, grants, host_policy, request, spec, visibility)
+        for name, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, Model)
     }
 

@@ -11,7 +11,6 @@ from pydantic import Field
 from yoi_bundles.model.base import Model
 from yoi_bundles.model.declarations import (
     AllowList,
-    Grant,
     Manifest,
     Plugin,
     Profile,
@@ -21,6 +20,7 @@ from yoi_bundles.model.declarations import (
     ToolPolicy,
     Workflow,
 )
+from yoi_bundles.model.grants import Grant
 from yoi_bundles.model.ids import BlobId, Digest, Name, PromptKey, RelativePath
 from yoi_bundles.model.revision import Revision
 

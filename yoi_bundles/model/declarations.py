@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, StringConstraints, model_validator
 
 from yoi_bundles.model.base import Model
-from yoi_bundles.model.ids import ContentHash, ModelRef, Name, PromptKey, TextValue, WorkspaceId
+from yoi_bundles.model.ids import ContentHash, ModelRef, Name, PromptKey, WorkspaceId
 from yoi_bundles.model.powers import (
     CapabilityRef,
     MountRef,
@@ -18,57 +18,17 @@ from yoi_bundles.model.powers import (
     PowerRef,
     SecretRef,
 )
-
-Line: TypeAlias = Annotated[
-    str, StringConstraints(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
-"""One line of text for people."""
-
-Text: TypeAlias = Annotated[str, StringConstraints(max_length=20_000)]
-
-Label: TypeAlias = Annotated[str, StringConstraints(max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$")]
-
-LanguageTag: TypeAlias = Annotated[
-    str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)
-]
-"""BCP 47, for example ``en``, ``de-CH``, ``ja``."""
-
-PublicUrl: TypeAlias = Annotated[
-    str,
-    StringConstraints(
-        max_length=400,
-        pattern=r"^(?:https?|ssh|git)://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?$",
-    ),
-]
-"""A URL without userinfo, query or fragment: no place for a token."""
-
-HostPattern: TypeAlias = Annotated[
-    str,
-    StringConstraints(
-        max_length=260,
-        pattern=r"^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?$",
-    ),
-]
-"""``host``, ``host:port`` or ``*.domain[:port]``; without a port: 443."""
-
-
-class ScopePattern(TextValue):
-    """A glob relative to a mount's root: never absolute, never upwards."""
-
-    __slots__ = ()
-    pattern = r"(?!/|~|[A-Za-z]:)(?!(?:.*/)?\.\.(?:/|$))[^\x00-\x1f\x7f\\]+"
-    max_length = 200
-    what = "scope pattern (a relative glob without '..')"
-
-
-ProgramName: TypeAlias = Annotated[
-    str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
-]
-"""A program as the host's PATH finds it; never a path."""
-
-Surface: TypeAlias = Literal["tool", "service", "ingress", "hook"]
-Action: TypeAlias = Literal["allow", "ask", "deny"]
-
+from yoi_bundles.model.texts import (
+    Action,
+    Label,
+    LanguageTag,
+    Line,
+    ProgramName,
+    PublicUrl,
+    ScopePattern,
+    Surface,
+    Text,
+)
 
 # --- bundle.toml ---------------------------------------------------------------------
 
@@ -383,80 +343,3 @@ class Provider(Model):
     models: dict[
         Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")], ModelEntry
     ]
-
-
-# --- grants: what the bundle asks of the host ----------------------------------------
-
-
-class _Grant(Model):
-    description: Line
-    """Why it is needed; operators read this before they grant it."""
-
-
-class SecretGrant(_Grant):
-    """A secret the host must supply; its name here is all a bundle knows of it."""
-
-    kind: Literal["secret"]
-
-
-class MountGrant(_Grant):
-    """A directory the host must supply."""
-
-    kind: Literal["mount"]
-    mode: Literal["ro", "rw"] = "ro"
-
-
-class NetworkGrant(_Grant):
-    """Hosts to be reached."""
-
-    kind: Literal["network"]
-    hosts: Annotated[tuple[HostPattern, ...], Field(min_length=1)]
-
-
-class ShellGrant(_Grant):
-    """Programs to be started."""
-
-    kind: Literal["shell"]
-    commands: Annotated[tuple[ProgramName | Literal["*"], ...], Field(min_length=1)]
-
-
-class GitGrant(_Grant):
-    """Git operations."""
-
-    kind: Literal["git"]
-    operations: Annotated[
-        tuple[Literal["read", "commit", "branch", "push"], ...], Field(min_length=1)
-    ]
-
-
-class CapabilityGrant(_Grant):
-    """Any other named power: the file's name is the capability."""
-
-    kind: Literal["capability"]
-
-
-class ToolGrant(_Grant):
-    """Asks for a tool that writes outside the Worker's mounts."""
-
-    kind: Literal["tool"]
-    tool: Name
-
-
-class PluginGrant(_Grant):
-    """Asks for a plugin."""
-
-    kind: Literal["plugin"]
-    plugin: Name
-
-
-Grant: TypeAlias = Annotated[
-    SecretGrant
-    | MountGrant
-    | NetworkGrant
-    | ShellGrant
-    | GitGrant
-    | CapabilityGrant
-    | ToolGrant
-    | PluginGrant,
-    Field(discriminator="kind"),
-]

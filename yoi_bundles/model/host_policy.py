@@ -12,15 +12,9 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, StringConstraints, model_validator
 
 from yoi_bundles.model.base import Model
-from yoi_bundles.model.declarations import (
-    Action,
-    HostPattern,
-    Line,
-    ProgramName,
-    Surface,
-    WorkerLimits,
-)
+from yoi_bundles.model.declarations import WorkerLimits
 from yoi_bundles.model.ids import ContentHash, Name, WorkspaceId
+from yoi_bundles.model.texts import Action, HostPattern, Line, ProgramName, Surface
 
 Glob: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9*?._-]{1,63}$")]
 PowerGlob: TypeAlias = Annotated[

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from yoi_bundles.model.base import Model
-from yoi_bundles.model.declarations import Label, Text
 from yoi_bundles.model.ids import CommitId, Digest, Name, WorkerId, WorkspaceId
 from yoi_bundles.model.powers import PowerRef
+from yoi_bundles.model.texts import Label, Text
 
 
 class BundleRef(Model):

@@ -11,16 +11,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import Field
 
 from yoi_bundles.model.base import Model
-from yoi_bundles.model.declarations import (
-    Action,
-    HostPattern,
-    LanguageSettings,
-    PublicUrl,
-    Scope,
-    Surface,
-    WorkerLimits,
-    Workflow,
-)
+from yoi_bundles.model.declarations import LanguageSettings, Scope, WorkerLimits, Workflow
 from yoi_bundles.model.ids import (
     BlobId,
     CommitId,
@@ -34,6 +25,7 @@ from yoi_bundles.model.ids import (
 )
 from yoi_bundles.model.powers import PowerRef, SecretRef
 from yoi_bundles.model.request import Intent
+from yoi_bundles.model.texts import Action, HostPattern, PublicUrl, Surface
 
 Mode: TypeAlias = Literal["synced", "builtin"]
 

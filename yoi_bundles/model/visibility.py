@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from yoi_bundles.model.base import Model
-from yoi_bundles.model.declarations import Label
 from yoi_bundles.model.host_policy import Glob
 from yoi_bundles.model.ids import ChannelName, Name, RuntimeId, WorkspaceId
+from yoi_bundles.model.texts import Label
 
 
 class VisibilityRule(Model):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from yoi_bundles.model.bundle import Bundle
-from yoi_bundles.model.declarations import Action, Surface, WorkerLimits
+from yoi_bundles.model.declarations import WorkerLimits
 from yoi_bundles.model.ids import ModelRef, PromptKey
 from yoi_bundles.model.powers import PowerKind, PowerRef, SecretRef
 from yoi_bundles.model.request import CreateWorkerRequest
@@ -29,6 +29,7 @@ from yoi_bundles.model.spec import (
     SpecTool,
     SpecWorkflow,
 )
+from yoi_bundles.model.texts import Action, Surface
 from yoi_bundles.resolve.asks import find_model
 from yoi_bundles.resolve.decisions import Rulings
 from yoi_bundles.resolve.places import invalid_manifest

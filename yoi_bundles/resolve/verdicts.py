@@ -11,18 +11,12 @@ from typing import Literal, TypeAlias, cast
 
 from yoi_bundles.content.profile_rules import decide_tool
 from yoi_bundles.model.bundle import Bundle
-from yoi_bundles.model.declarations import (
-    Action,
-    GitGrant,
-    MountGrant,
-    NetworkGrant,
-    Plugin,
-    ShellGrant,
-    ToolPolicy,
-)
+from yoi_bundles.model.declarations import Plugin, ToolPolicy
+from yoi_bundles.model.grants import GitGrant, MountGrant, NetworkGrant, ShellGrant
 from yoi_bundles.model.host_policy import CapabilityRule, HostFacts, HostPolicy, PluginRule
 from yoi_bundles.model.ids import Name
 from yoi_bundles.model.powers import PowerKind, PowerRef
+from yoi_bundles.model.texts import Action
 from yoi_bundles.resolve.asks import Ask
 from yoi_bundles.resolve.matching import (
     ANY,

@@ -15,11 +15,11 @@ from typing import TypeAlias
 
 from yoi_bundles.errors import PolicyDeniedError
 from yoi_bundles.model.canonical import canonical_hash
-from yoi_bundles.model.declarations import Surface
 from yoi_bundles.model.host_policy import HostPolicy, PluginRule
 from yoi_bundles.model.ids import ContentHash, Name
 from yoi_bundles.model.powers import PowerRef
 from yoi_bundles.model.spec import ResolvedWorkerSpec, SpecPlugin
+from yoi_bundles.model.texts import Surface
 from yoi_bundles.resolve.matching import Subject, find_plugin_rule
 from yoi_bundles.resolve.verdicts import is_permitted
 from yoi_bundles.runtime.trusted_files import UntrustedFileError, open_trusted

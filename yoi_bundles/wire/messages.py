@@ -12,7 +12,6 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from yoi_bundles.model.base import Model
 from yoi_bundles.model.bundle import Finding
-from yoi_bundles.model.declarations import Label, Line
 from yoi_bundles.model.ids import (
     ChannelName,
     CommitId,
@@ -33,6 +32,7 @@ from yoi_bundles.model.spec import (
     Resolution,
     ResolvedWorkerSpec,
 )
+from yoi_bundles.model.texts import Label, Line
 
 BUNDLE_MEDIA_TYPE = "application/x-git-bundle"
 

@@ -12,7 +12,8 @@ import pytest
 from yoi_bundles.builtin import load_builtin_files
 from yoi_bundles.content import check_files, find_chain, json_schemas, merge_profile
 from yoi_bundles.model.bundle import Bundle
-from yoi_bundles.model.declarations import MountGrant, Profile
+from yoi_bundles.model.declarations import Profile
+from yoi_bundles.model.grants import MountGrant
 from yoi_bundles.model.ids import Name, RelativePath
 
 ROOT = Path(__file__).parents[3]

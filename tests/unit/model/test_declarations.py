@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from yoi_bundles.model import declarations as d
+from yoi_bundles.model import grants
 
 SHA = "sha256:" + "1" * 64
 
@@ -292,18 +293,18 @@ def test_providers_that_are_refused(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("table", "model"),
     [
-        ({"kind": "secret"}, d.SecretGrant),
-        ({"kind": "mount"}, d.MountGrant),
-        ({"kind": "network", "hosts": ["api.example.org", "*.x.org:8443"]}, d.NetworkGrant),
-        ({"kind": "shell", "commands": ["pytest", "*"]}, d.ShellGrant),
-        ({"kind": "git", "operations": ["read"]}, d.GitGrant),
-        ({"kind": "capability"}, d.CapabilityGrant),
-        ({"kind": "tool", "tool": "a"}, d.ToolGrant),
-        ({"kind": "plugin", "plugin": "a"}, d.PluginGrant),
+        ({"kind": "secret"}, grants.SecretGrant),
+        ({"kind": "mount"}, grants.MountGrant),
+        ({"kind": "network", "hosts": ["api.example.org", "*.x.org:8443"]}, grants.NetworkGrant),
+        ({"kind": "shell", "commands": ["pytest", "*"]}, grants.ShellGrant),
+        ({"kind": "git", "operations": ["read"]}, grants.GitGrant),
+        ({"kind": "capability"}, grants.CapabilityGrant),
+        ({"kind": "tool", "tool": "a"}, grants.ToolGrant),
+        ({"kind": "plugin", "plugin": "a"}, grants.PluginGrant),
     ],
 )
 def test_a_grant_is_told_apart_by_its_kind(table: dict[str, Any], model: type[BaseModel]) -> None:
-    adapter: TypeAdapter[Any] = TypeAdapter(d.Grant)
+    adapter: TypeAdapter[Any] = TypeAdapter(grants.Grant)
     assert type(adapter.validate_python({"description": "x"} | table)) is model
     with pytest.raises(ValidationError):
         adapter.validate_python(table)
@@ -328,10 +329,10 @@ def test_a_grant_is_told_apart_by_its_kind(table: dict[str, Any], model: type[Ba
     ],
 )
 def test_grants_that_are_refused(table: dict[str, Any]) -> None:
-    adapter: TypeAdapter[Any] = TypeAdapter(d.Grant)
+    adapter: TypeAdapter[Any] = TypeAdapter(grants.Grant)
     with pytest.raises(ValidationError):
         adapter.validate_python({"description": "x"} | table)
 
 
 def test_mounts_are_read_only_unless_said_otherwise() -> None:
-    assert d.MountGrant(kind="mount", description="x").mode == "ro"
+    assert grants.MountGrant(kind="mount", description="x").mode == "ro"

@@ -12,7 +12,6 @@ from pydantic import TypeAdapter
 from yoi_bundles.content.toml_lines import index_lines
 from yoi_bundles.model.bundle import Bundle, Declared, Source
 from yoi_bundles.model.declarations import (
-    Grant,
     Manifest,
     Plugin,
     Profile,
@@ -22,6 +21,7 @@ from yoi_bundles.model.declarations import (
     ToolPolicy,
     Workflow,
 )
+from yoi_bundles.model.grants import Grant
 from yoi_bundles.model.host_policy import RUNTIME_FEATURES, HostFacts, HostPolicy
 from yoi_bundles.model.ids import (
     BlobId,
