@@ -132,6 +132,7 @@ class House:
     root: Path
     clock: Clock = field(default_factory=Clock)
     policy_text: str = POLICY
+    visibility_text: str = VISIBILITY
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def close(self) -> None:
@@ -149,7 +150,7 @@ class House:
 
     def backend(self) -> Backend:
         visibility = self.root / "visibility.toml"
-        visibility.write_text(VISIBILITY)
+        visibility.write_text(self.visibility_text)
         return self._stack.enter_context(
             Backend.open(self.root / "backend", visibility=visibility, clock=self.clock)
         )

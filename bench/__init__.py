@@ -1,0 +1,1 @@
+"""Benchmarks: ratios against git in the same run, never absolute times."""
