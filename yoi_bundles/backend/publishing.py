@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from yoi_bundles.content import check_files, raise_findings
+from yoi_bundles.content import ParseCache, check_files, raise_findings
 from yoi_bundles.errors import ChannelGoneError, InvalidManifestError
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Digest, RelativePath, WorkspaceId
@@ -55,6 +55,7 @@ class Publishing:
         self._repositories = repositories
         self._clock = clock
         self._limits = limits
+        self._parsed = ParseCache()
 
     def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply:
         """Make the files the newest revision of a workspace; durable when it returns.
@@ -68,7 +69,9 @@ class Publishing:
         files = {
             path: text.encode("utf-8", "surrogatepass") for path, text in request.files.items()
         }
-        checked = check_files(files, digest=compute_digest(files), limits=self._limits)
+        checked = check_files(
+            files, digest=compute_digest(files), limits=self._limits, cache=self._parsed
+        )
         if checked.bundle is None:
             raise_findings(checked.findings)
         info = checked.bundle.manifest

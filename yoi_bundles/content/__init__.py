@@ -1,5 +1,6 @@
 """The files of a tree as a bundle, or findings with file, line, code and hint. Pure: no disk."""
 
+from yoi_bundles.content.cache import ParseCache
 from yoi_bundles.content.check import (
     UNPUBLISHED,
     CheckResult,
@@ -17,6 +18,7 @@ from yoi_bundles.content.schemas import json_schemas
 __all__ = [
     "UNPUBLISHED",
     "CheckResult",
+    "ParseCache",
     "ParsedFile",
     "blob_id_of",
     "check_files",

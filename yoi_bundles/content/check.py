@@ -5,12 +5,14 @@ Source: docs/format.md, "Checking a tree"; step 9 of receive.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from yoi_bundles.content.allow_list import find_material
 from yoi_bundles.content.assemble import Declarations, collect_declarations, make_bundle
+from yoi_bundles.content.cache import ParseCache
 from yoi_bundles.content.findings import (
     INVALID,
     PATH,
@@ -67,6 +69,7 @@ def check_files(
     blob_ids: Mapping[RelativePath, BlobId] | None = None,
     limits: Limits = DEFAULT_LIMITS,
     honour_allow_list: bool = True,
+    cache: ParseCache | None = None,
 ) -> CheckResult:
     """Check all files of a tree; never raises for what is in them.
 
@@ -76,22 +79,52 @@ def check_files(
         blob_ids: Ids of the files' bytes where they are known; the rest are computed.
         limits: ``files``, ``tree_bytes``, ``file_bytes``, ``findings`` and those of paths apply.
         honour_allow_list: False reports also what ``policies/allow.toml`` excuses.
+        cache: Keeps parsed files from one check to the next.
     """
-    too_much = _find_excess(files, limits)
-    if too_much is not None:
-        return CheckResult(None, (too_much,))
     known = blob_ids or {}
+    blobs = {path: known.get(path) or blob_id_of(data) for path, data in files.items()}
+    return _check(
+        blobs,
+        files.__getitem__,
+        digest=digest or UNPUBLISHED,
+        limits=limits,
+        honour_allow_list=honour_allow_list,
+        cache=cache,
+    )
+
+
+def _check(
+    blobs: Mapping[RelativePath, BlobId],
+    read: Callable[[RelativePath], bytes],
+    *,
+    digest: Digest,
+    limits: Limits,
+    honour_allow_list: bool,
+    cache: ParseCache | None,
+) -> CheckResult:
+    """Parse every file, reading only those the cache does not know, and close them."""
+    if len(blobs) > limits.files:
+        return _excess(f"{len(blobs)} files are more than {limits.files}")
+    kept = cache or ParseCache()
     parsed: list[ParsedFile] = []
-    count = 0
-    for path in sorted(files):
-        data = files[path]
-        parsed.append(parse_file(path, known.get(path) or blob_id_of(data), data, limits))
-        count += len(parsed[-1].findings)
+    count = size_bytes = 0
+    for path in sorted(blobs):
+        blob = blobs[path]
+        made = kept.get(path, blob, limits, partial(_read_and_parse, path, blob, read, limits))
+        parsed.append(made)
+        size_bytes += made.size_bytes
+        count += len(made.findings)
+        if size_bytes > limits.tree_bytes:
+            return _excess(f"all files together are larger than {limits.tree_bytes} bytes")
         if count > limits.findings * _PATIENCE:
             return _give_up(parsed, limits)
-    return close_files(
-        parsed, digest=digest or UNPUBLISHED, limits=limits, honour_allow_list=honour_allow_list
-    )
+    return close_files(parsed, digest=digest, limits=limits, honour_allow_list=honour_allow_list)
+
+
+def _read_and_parse(
+    path: RelativePath, blob: BlobId, read: Callable[[RelativePath], bytes], limits: Limits
+) -> ParsedFile:
+    return parse_file(path, blob, read(path), limits)
 
 
 def close_files(
@@ -126,28 +159,33 @@ def _give_up(parsed: list[ParsedFile], limits: Limits) -> CheckResult:
     return CheckResult(None, (*cap_findings(found, limits), last))
 
 
-def load_bundle(reader: TreeReader, limits: Limits = DEFAULT_LIMITS) -> Bundle:
+def load_bundle(
+    reader: TreeReader, limits: Limits = DEFAULT_LIMITS, *, cache: ParseCache | None = None
+) -> Bundle:
     """The bundle of a tree that was accepted before.
 
     Args:
         reader: The tree.
         limits: As for `check_files`.
+        cache: As for `check_files`; a file it knows is not read.
 
     Raises:
         BundleError: The class of the first error found (see `raise_findings`).
         StoreCorruptError: The reader's bytes are not those their name says.
     """
-    return _read_bundle(reader, limits, honour_allow_list=True)
+    return _read_bundle(reader, limits, honour_allow_list=True, cache=cache)
 
 
-def _read_bundle(reader: TreeReader, limits: Limits, *, honour_allow_list: bool) -> Bundle:
-    entries = reader.entries()
-    result = check_files(
-        {path: reader.read(path) for path in entries},
+def _read_bundle(
+    reader: TreeReader, limits: Limits, *, honour_allow_list: bool, cache: ParseCache | None
+) -> Bundle:
+    result = _check(
+        reader.entries(),
+        reader.read,
         digest=reader.digest,
-        blob_ids=entries,
         limits=limits,
         honour_allow_list=honour_allow_list,
+        cache=cache,
     )
     if result.bundle is None:
         raise_findings(result.findings)
@@ -159,6 +197,7 @@ def verify_content(
     workspace: WorkspaceId | None,
     honour_allow_list: bool = True,
     limits: Limits = DEFAULT_LIMITS,
+    cache: ParseCache | None = None,
 ) -> ContentCheck:
     """Step 9 of receive as a function of a tree.
 
@@ -166,13 +205,14 @@ def verify_content(
         workspace: The workspace that ``bundle.toml`` must name; None accepts any.
         honour_allow_list: False if the host does not let a tree excuse its own findings.
         limits: As for `check_files`.
+        cache: As for `check_files`; a file it knows is not read.
 
     Returns:
         A function that raises the error of the first finding (see `raise_findings`).
     """
 
     def check(reader: TreeReader) -> None:
-        bundle = _read_bundle(reader, limits, honour_allow_list=honour_allow_list)
+        bundle = _read_bundle(reader, limits, honour_allow_list=honour_allow_list, cache=cache)
         written = bundle.manifest.value.workspace.id
         if workspace is not None and written != workspace:
             message = f"the workspace id is `{written}`, not `{workspace}`"
@@ -182,15 +222,9 @@ def verify_content(
     return check
 
 
-def _find_excess(files: Mapping[RelativePath, bytes], limits: Limits) -> Finding | None:
-    """A finding about the tree as a whole; nothing is parsed then."""
-    if len(files) > limits.files:
-        message = f"{len(files)} files are more than {limits.files}"
-    elif sum(map(len, files.values())) > limits.tree_bytes:
-        message = f"all files together are larger than {limits.tree_bytes} bytes"
-    else:
-        return None
-    return Finding(file=str(MANIFEST_PATH), code=TOO_LARGE, message=message)
+def _excess(message: str) -> CheckResult:
+    """A result about the tree as a whole; what it holds is not looked at further."""
+    return CheckResult(None, (Finding(file=str(MANIFEST_PATH), code=TOO_LARGE, message=message),))
 
 
 def _find_path_faults(paths: list[RelativePath], limits: Limits) -> Iterator[Finding]:

@@ -119,6 +119,7 @@ class ParsedFile:
         declared: The value; None for prose, and for a file that does not follow its schema.
         findings: Faults that no list can excuse.
         matches: Hits of the text scan, which ``policies/allow.toml`` can excuse.
+        size_bytes: Length of the file.
     """
 
     source: Source
@@ -126,6 +127,7 @@ class ParsedFile:
     declared: Declared[Any] | None = None
     findings: tuple[Finding, ...] = ()
     matches: tuple[Match, ...] = field(default=())
+    size_bytes: int = 0
 
 
 def blob_id_of(data: bytes) -> BlobId:
@@ -144,6 +146,10 @@ def parse_file(
         data: The bytes.
         limits: ``file_bytes`` applies.
     """
+    return replace(_parse_bytes(path, blob, data, limits), size_bytes=len(data))
+
+
+def _parse_bytes(path: RelativePath, blob: BlobId, data: bytes, limits: Limits) -> ParsedFile:
     source = Source(path, blob)
     place = find_place(path)
     if isinstance(place, Finding):

@@ -9,7 +9,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from yoi_bundles.content import verify_content
+from yoi_bundles.content import ParseCache, verify_content
 from yoi_bundles.errors import (
     BundleMissingError,
     InvalidInputError,
@@ -66,6 +66,7 @@ class HeldBundles:
         self._catalog = catalog
         self._policy = policy
         self._clock = clock
+        self.parsed = ParseCache()
 
     def close(self) -> None:
         """Close the repositories."""
@@ -137,6 +138,7 @@ class HeldBundles:
                 workspace=workspace,
                 honour_allow_list=policy.bundles.honour_allow_list,
                 limits=receive_limits(policy),
+                cache=self.parsed,
             ),
         )
 
@@ -223,11 +225,13 @@ class HeldBundles:
             after: ``next`` of the page before.
         """
         stores = list(self._stores(workspace))
+        # Compared part by part: "a/…" is not before "a-b/…" as text, but the workspace a is.
+        start = tuple((after or "").split("/", 1))
         found = (
             self._held_status(name, revision, is_current=revision.digest == head.digest)
             for name, store, head in stores
             for revision in store.held()
-            if after is None or f"{name}/{revision.digest}" > after
+            if (str(name), str(revision.digest)) > start
         )
         page = list(itertools.islice(found, limit + 1))
         is_last = len(page) <= limit

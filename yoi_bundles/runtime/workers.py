@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
@@ -11,7 +13,7 @@ from cachetools import LRUCache
 from yoi_bundles.builtin import load_builtin_files
 from yoi_bundles.content import check_files, load_bundle, raise_findings
 from yoi_bundles.content.memory import MemoryTree
-from yoi_bundles.errors import StoreCorruptError
+from yoi_bundles.errors import InvalidInputError, StoreCorruptError
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.canonical import canonical_hash
 from yoi_bundles.model.ids import CommitId, Digest, WorkerId, WorkspaceId
@@ -56,6 +58,8 @@ class Workers:
         self._clock = clock
         self._packages = PackageInspector()
         self._parsed: LRUCache[Digest, Bundle] = LRUCache(CACHED_BUNDLES)
+        # The cache reorders itself also when it is read, and requests come in many threads.
+        self._lock = threading.Lock()
         files = load_builtin_files()
         digest = compute_digest(files)
         self._builtin_tree = MemoryTree(files, digest)
@@ -108,17 +112,19 @@ class Workers:
         revision = self._held.revision(wanted.workspace, wanted.digest, wanted.commit)
         last_contact, _ = self._catalog.contact(wanted.workspace)
         warning = verify_fresh(last_contact, self._clock(), self._policy.current.policy.bundles)
-        bundle = self._parsed.get(wanted.digest)
+        with self._lock:
+            bundle = self._parsed.get(wanted.digest)
         if bundle is None:
             bundle = self._load(wanted.workspace, wanted.digest)
-            self._parsed[wanted.digest] = bundle
+            with self._lock:
+                self._parsed[wanted.digest] = bundle
         return "synced", bundle, revision.commit, warning
 
     def _load(self, workspace: WorkspaceId, digest: Digest) -> Bundle:
         try:
-            return load_bundle(self._held.tree(workspace, digest))
+            return load_bundle(self._held.tree(workspace, digest), cache=self._held.parsed)
         except StoreCorruptError:
-            return load_bundle(self._held.repair(workspace, digest))
+            return load_bundle(self._held.repair(workspace, digest), cache=self._held.parsed)
 
     def create(self, request: CreateWorkerRequest, *, origin: Origin = "embedded") -> CreatedWorker:
         """Make a Worker; it is remembered durably when this returns.
@@ -160,8 +166,11 @@ class Workers:
 
         Args:
             after: ``next`` of the page before.
+
+        Raises:
+            InvalidInputError: ``after`` is no position.
         """
-        start = int(after) if after is not None and after.isdigit() else 0
+        start = 0 if after is None else _parse_position(after)
         rows = self._catalog.workers(after=start, limit=limit + 1)
         page = rows[:limit]
         return WorkerList(
@@ -190,3 +199,10 @@ class Workers:
         if worker.mode == "builtin":
             return self._builtin_tree
         return self._held.tree(worker.receipt.workspace, worker.receipt.bundle)
+
+
+def _parse_position(text: str) -> int:
+    """A worker's number as `list` gave it out; more digits no database has."""
+    if re.fullmatch(r"[0-9]{1,18}", text) is None:
+        raise InvalidInputError("there is no such page", hint="use `next` of the page before")
+    return int(text)
