@@ -2,7 +2,7 @@
 
 Two kinds of block are run, in the order of the document, in one shell and one empty directory:
 
-- a block ``console``: lines that begin with ``$ `` are commands, ``> `` goes on with one, anything
+- a block ``console``: lines that begin with ``$ `` are commands, ``>`` goes on with one, anything
   else is what is shown. ``…`` in a shown line stands for any text, a line ``…`` for any lines.
   What a command prints is compared only if the document shows something.
 - a block ``sh`` below the comment ``<!-- run -->``: run whole; every command must succeed.
@@ -148,8 +148,8 @@ def steps(block: Block) -> list[tuple[str, str]]:
     for line in block.text.splitlines():
         if line.startswith("$ "):
             found.append(([line[2:]], []))
-        elif line.startswith("> ") and found and not found[-1][1]:
-            found[-1][0].append(line[2:])
+        elif line.startswith(">") and found and not found[-1][1]:
+            found[-1][0].append(line[1:].removeprefix(" "))
         else:
             assert found, f"line {block.line}: a console block begins with a command"
             found[-1][1].append(line)
