@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
 from yoi_bundles.errors import InvalidInputError
 
 MAX_BYTES = 4096
+# Without blocking: a pipe under the name of a token file must not hold a command up for ever.
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def read_token_file(path: Path) -> str:
@@ -19,24 +22,26 @@ def read_token_file(path: Path) -> str:
             message names the file's base name only.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        descriptor = os.open(path, _OPEN_FLAGS)
     except OSError as error:
         raise InvalidInputError(
             f"the token file {path.name} cannot be read: {error.strerror}"
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
+    try:
+        mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise InvalidInputError(f"the token file {path.name} is not a regular file")
         if mode & 0o077:
             raise InvalidInputError(
                 f"the token file {path.name} can be read by others", hint="chmod 600"
             )
-        data = file.read(MAX_BYTES + 1)
-    token = data.decode("ascii", "replace").strip()
-    if not token or len(data) > MAX_BYTES or len(token.split()) != 1 or not token.isprintable():
+        data = os.read(descriptor, MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    token = data.strip()
+    if len(data) > MAX_BYTES or re.fullmatch(rb"[!-~]+", token) is None:
         raise InvalidInputError(f"the token file {path.name} does not hold one token")
-    return token
+    return token.decode("ascii")
 
 
 def write_token_file(path: Path, token: str) -> None:
