@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
+import signal
 import socket
-from collections.abc import Callable
+import ssl
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +20,8 @@ from starlette.types import ASGIApp
 from yoi_bundles.errors import InvalidInputError, StoreError
 
 GRACEFUL_SECONDS = 5
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,8 @@ def bind(listen: Listen) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((listen.host, listen.port))
+        # From here on a caller waits instead of being refused, and a second server fails to bind.
+        sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
         raise StoreError(
@@ -89,15 +97,17 @@ def bind(listen: Listen) -> socket.socket:
 def serve(
     app: ASGIApp, listen: Listen, *, announce: Callable[[str], None], log_level: str = "info"
 ) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM; returns after SIGTERM, so that the caller can clean up.
 
     Args:
-        announce: Called with the base URL once the socket is bound.
+        announce: Called with the base URL once connections are taken.
 
     Raises:
         BundleError: As `bind`.
+        InvalidInputError: The TLS files cannot be used.
     """
     configure_logging(log_level)
+    _verify_tls(listen)
     sock = bind(listen)
     config = uvicorn.Config(
         app,
@@ -111,9 +121,34 @@ def serve(
         ssl_keyfile=None if listen.key is None else str(listen.key),
     )
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
-    with sock:
+    with sock, _returning_after_sigterm():
         announce(f"{listen.scheme}://{host}:{sock.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[sock])
+
+
+@contextlib.contextmanager
+def _returning_after_sigterm() -> Iterator[None]:
+    """Outlive the SIGTERM that the server, once it has stopped, raises again for its caller."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _verify_tls(listen: Listen) -> None:
+    if listen.certificate is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(listen.certificate, listen.key)
+    except OSError as error:
+        raise InvalidInputError(
+            f"the TLS files cannot be used: {error.strerror or type(error).__name__}",
+            hint="--tls-cert and --tls-key are PEM files that belong to each other",
+        ) from None
 
 
 def configure_logging(level: str) -> None:
