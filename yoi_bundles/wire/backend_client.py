@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, WorkspaceId
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.wire.http import HttpClient, capped
+from yoi_bundles.wire.http import HttpClient, capped, parse_answer
 from yoi_bundles.wire.messages import (
     BUNDLE_MEDIA_TYPE,
     BrowserOverview,
@@ -92,7 +93,8 @@ class BackendClient:
         Raises:
             BundleError: See the class.
         """
-        return self._http.get(f"/v1/workspaces/{workspace}/revisions/{spelled}", Revision)
+        path = f"/v1/workspaces/{workspace}/revisions/{quote(spelled, safe='')}"
+        return self._http.get(path, Revision)
 
     def diff(self, workspace: WorkspaceId, old: str, new: str) -> DiffReply:
         """What differs between two revisions.
@@ -159,7 +161,7 @@ class BackendClient:
         answer = self._http.retried(lambda: self._http.request("GET", path, headers=headers))
         if answer.status == 304:
             return Polled(None, etag or "")
-        return Polled(ChannelView.model_validate_json(answer.body), answer.headers.get("etag", ""))
+        return Polled(parse_answer(answer, ChannelView), answer.headers.get("etag", ""))
 
     def fetch_bundle(
         self,

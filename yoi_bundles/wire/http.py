@@ -45,6 +45,23 @@ class Answer:
     body: bytes
 
 
+def parse_answer(answer: Answer, reply: type[M]) -> M:
+    """The JSON value in an answer's body.
+
+    Raises:
+        TransportError: The body is none of this type; asking again would not help.
+    """
+    try:
+        return reply.model_validate_json(answer.body)
+    except ValidationError as error:
+        raise TransportError(
+            f"the server's answer is not a {reply.__name__}: "
+            f"{error.error_count()} fields are wrong",
+            retryable=False,
+            hint="do both sides run the same version?",
+        ) from None
+
+
 class HttpClient:
     """One server, one credential.
 
@@ -123,16 +140,7 @@ class HttpClient:
             BundleError: As `get`.
         """
         content = None if body is None else body.model_dump_json(by_alias=True).encode()
-        answer = self.request(method, path, query=query, content=content)
-        try:
-            return reply.model_validate_json(answer.body)
-        except ValidationError as error:
-            raise TransportError(
-                f"the answer to {method} {path} is not a {reply.__name__}: "
-                f"{error.error_count()} fields are wrong",
-                retryable=False,
-                hint="do both sides run the same version?",
-            ) from None
+        return parse_answer(self.request(method, path, query=query, content=content), reply)
 
     def request(
         self,

@@ -54,6 +54,9 @@ STATUS: Mapping[str, int] = {
 _TITLES = {code: code.replace("_", " ").capitalize() for code in STATUS}
 _RESERVED = frozenset({"type", "title", "status", "detail", "instance", "code", "hint"})
 
+_NO_FACTS = frozenset({"self", "message", "retryable"})
+"""Names of an error's own arguments: a peer does not get to fill them in."""
+
 
 class Problem(BaseModel):
     """An RFC 9457 problem document; further members are the error's facts."""
@@ -107,7 +110,7 @@ def decode_problem(document: object, *, status: int) -> BundleError:
             status=status,
         )
     facts: dict[str, Fact] = {
-        key: value for key, value in (problem.model_extra or {}).items() if key != "retryable"
+        key: value for key, value in (problem.model_extra or {}).items() if key not in _NO_FACTS
     }
     for cls in errors.error_classes():
         if cls.code == problem.code:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yoi_bundles.model.ids import Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.request import CreateWorkerRequest
-from yoi_bundles.wire.http import HttpClient
+from yoi_bundles.wire.http import HttpClient, parse_answer
 from yoi_bundles.wire.messages import (
     BUNDLE_MEDIA_TYPE,
     BundleList,
@@ -63,7 +63,7 @@ class RuntimeClient:
                     "content-length": str(file.stat().st_size),
                 },
             )
-            return PutResult.model_validate_json(answer.body)
+            return parse_answer(answer, PutResult)
 
         return self._http.retried(send)
 
