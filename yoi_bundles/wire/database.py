@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from yoi_bundles.errors import StorageFullError, StoreCorruptError, StoreError
 
 BUSY_TIMEOUT_SECONDS = 10
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Database:
@@ -25,12 +27,17 @@ class Database:
 
     Raises:
         StoreCorruptError: The file is not a database.
+        StorageFullError: No room for it.
         StoreError: It cannot be opened.
     """
 
     def __init__(self, path: Path, tables: MetaData) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            kind = StorageFullError if error.errno in _FULL else StoreError
+            raise kind(f"the database cannot be opened: {error.strerror}") from error
         self._engine = _create_engine(path)
         self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
         with self.write() as connection:
