@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from yoi_bundles.backend.registry import KnownRuntime, Registry
 from yoi_bundles.backend.sync import PushTokens
 from yoi_bundles.errors import BundleMissingError, ForbiddenError, InvalidInputError
-from yoi_bundles.model.ids import ChannelName, RuntimeId, WorkspaceId
+from yoi_bundles.model.ids import ChannelName, Name, RuntimeId, WorkspaceId
+from yoi_bundles.model.texts import Label
 from yoi_bundles.model.visibility import VisibilityPolicy
 from yoi_bundles.wire.messages import (
     BundleOnRuntime,
@@ -76,7 +78,9 @@ class Fleet:
         """
         self._registry.remove(runtime_id)
         self._tokens.forget(runtime_id)
-        self._registry.credentials.revoke(str(runtime_id))
+        # An operator may have revoked it before.
+        with contextlib.suppress(BundleMissingError):
+            self._registry.credentials.revoke(str(runtime_id))
 
     def known(self, runtime_id: RuntimeId) -> KnownRuntime:
         """A Runtime as the Backend itself uses it.
@@ -112,7 +116,7 @@ class Fleet:
         """All Runtimes whose labels match every ``key=value``, for operators.
 
         Raises:
-            InvalidInputError: A label without ``=``.
+            InvalidInputError: A label without ``=``, or whose key is no name.
         """
         wanted = parse_labels(labels)
         bundles = self._registry.bundles()
@@ -120,7 +124,7 @@ class Fleet:
             runtimes=tuple(
                 self._view(one, bundles.get(one.runtime_id, ()))
                 for one in self._registry.all()
-                if all(one.labels.get(key) == value for key, value in wanted.items())  # type: ignore[call-overload]
+                if wanted.items() <= one.labels.items()
             )
         )
 
@@ -182,16 +186,16 @@ class Fleet:
         )
 
 
-def parse_labels(labels: Sequence[str]) -> dict[str, str]:
+def parse_labels(labels: Sequence[str]) -> dict[Name, Label]:
     """``key=value`` texts as a table.
 
     Raises:
-        InvalidInputError: One has no ``=``.
+        InvalidInputError: One has no ``=``, or its key is no name.
     """
-    found: dict[str, str] = {}
+    found: dict[Name, Label] = {}
     for text in labels:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise InvalidInputError(f"{text[:80]!a} is no label", hint="key=value")
-        found[key] = value
+        found[Name.parse(key)] = value
     return found

@@ -1,0 +1,118 @@
+"""What the Backend remembers of its Runtimes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from house import OTHER, START, TEAM
+
+from yoi_bundles.backend.registry import Registry
+from yoi_bundles.errors import BundleMissingError, RevisionConflictError
+from yoi_bundles.model.ids import ContentHash, Digest, Name, RuntimeId
+from yoi_bundles.wire.messages import NackReason
+
+EU = RuntimeId("eu-1")
+US = RuntimeId("us-1")
+SOME = Digest("ab" * 32)
+POLICY = ContentHash("sha256:" + "12" * 32)
+LATER = START + timedelta(minutes=5)
+WHY = NackReason(code="forbidden_mode", message="no links", hint="replace it")
+
+
+@pytest.fixture
+def registry(tmp_path):
+    opened = Registry(tmp_path / "registry.sqlite3")
+    opened.add(EU, endpoint="http://127.0.0.1:1", labels={Name("region"): "eu"}, now=START)
+    yield opened
+    opened.close()
+
+
+def test_a_runtime_is_known_as_it_was_added(registry):
+    known = registry.get(EU)
+
+    assert (known.endpoint, known.labels) == ("http://127.0.0.1:1", {Name("region"): "eu"})
+    assert known.is_available is None
+
+
+def test_an_id_is_taken_once(registry):
+    with pytest.raises(RevisionConflictError) as raised:
+        registry.add(EU, endpoint=None, labels={}, now=START)
+
+    assert raised.value.code == "revision_conflict"
+    assert registry.get(EU).endpoint == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("act", [Registry.get, Registry.remove])
+def test_one_that_is_not_registered_is_missing(registry, act):
+    with pytest.raises(BundleMissingError) as raised:
+        act(registry, US)
+
+    assert raised.value.code == "bundle_missing"
+
+
+def test_all_are_listed_by_id(registry):
+    registry.add(RuntimeId("ap-1"), endpoint=None, labels={}, now=START)
+
+    assert [str(one.runtime_id) for one in registry.all()] == ["ap-1", "eu-1"]
+
+
+def test_availability_is_what_the_last_contact_said(registry):
+    registry.note_failure(EU, "x" * 900, now=START)
+    failed = registry.get(EU)
+    registry.note_seen(EU, now=LATER)
+    seen = registry.get(EU)
+    registry.note_failure(EU, "gone", now=LATER + timedelta(minutes=1))
+
+    assert (failed.is_available, len(failed.last_error)) == (False, 500)
+    assert (seen.is_available, seen.last_seen, seen.last_error) == (True, LATER, None)
+    assert registry.get(EU).is_available is False
+
+
+def test_a_state_replaces_the_one_before_and_times_not_given_stay(registry):
+    registry.note_bundle(EU, TEAM, SOME, "accepted", checked=START, fetched=START)
+    registry.note_bundle(EU, TEAM, SOME, "active", checked=LATER, activated=LATER)
+
+    (known,) = registry.bundles_on(EU)
+
+    assert known.state == "active"
+    assert (known.last_checked, known.last_fetched, known.last_activated) == (LATER, START, LATER)
+
+
+def test_a_rejection_is_found_under_its_own_policy_only(registry):
+    registry.note_bundle(EU, TEAM, SOME, "rejected", error=WHY, policy_digest=POLICY)
+    other_policy = ContentHash("sha256:" + "34" * 32)
+
+    assert registry.find_rejection(EU, TEAM, SOME, POLICY) == WHY
+    assert registry.find_rejection(EU, TEAM, SOME, other_policy) is None
+    assert registry.find_rejection(EU, OTHER, SOME, POLICY) is None
+    assert registry.find_rejection(EU, TEAM, Digest("cd" * 32), POLICY) is None
+    assert registry.find_rejection(US, TEAM, SOME, POLICY) is None
+
+
+def test_what_was_accepted_after_all_is_no_rejection(registry):
+    registry.note_bundle(EU, TEAM, SOME, "rejected", error=WHY, policy_digest=POLICY)
+    registry.note_bundle(EU, TEAM, SOME, "accepted", policy_digest=POLICY)
+
+    assert registry.find_rejection(EU, TEAM, SOME, POLICY) is None
+    assert registry.bundles_on(EU)[0].last_error is None
+
+
+def test_forgetting_a_runtime_forgets_its_bundles(registry):
+    registry.note_bundle(EU, TEAM, SOME, "accepted")
+    registry.remove(EU)
+
+    assert registry.bundles() == {}
+    registry.add(EU, endpoint=None, labels={}, now=LATER)
+    assert registry.bundles_on(EU) == ()
+
+
+def test_everything_is_there_after_reopening(registry, tmp_path):
+    registry.note_bundle(EU, TEAM, SOME, "rejected", checked=START, error=WHY, policy_digest=POLICY)
+    before = (registry.all(), registry.bundles())
+    registry.close()
+
+    again = Registry(tmp_path / "registry.sqlite3")
+
+    assert (again.all(), again.bundles()) == before
+    again.close()
