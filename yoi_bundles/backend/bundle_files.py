@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from yoi_bundles.errors import StorageFullError, StoreError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
+from yoi_bundles.store.faults import storage_faults
 
 KEEP_FILES = 256
 """Files kept for each workspace; the least recently used go first."""
@@ -56,19 +56,21 @@ class BundleFiles:
         or another, cost one build.
 
         Raises:
+            StorageFullError: No room for it.
             StoreError: It cannot be built or written.
         """
         base = store.find_base(target.commit, haves)
         directory = self._root / str(target.workspace)
         path = directory / f"{target.commit}-{'full' if base is None else base}.bundle"
-        size = _touch(path)
-        if size is None:
-            directory.mkdir(parents=True, exist_ok=True)
-            with _locked(directory / "lock"):
-                size = _touch(path)
-                if size is None:
-                    size = _build(store, target.commit, base, path)
-                    _evict(directory)
+        with storage_faults("build a bundle file"):
+            size = _touch(path)
+            if size is None:
+                directory.mkdir(parents=True, exist_ok=True)
+                with _locked(directory / "lock"):
+                    size = _touch(path)
+                    if size is None:
+                        size = _build(store, target.commit, base, path)
+                        _evict(directory)
         return BundleFile(path, target.commit, target.digest, base, size)
 
 
@@ -82,17 +84,14 @@ def _touch(path: Path) -> int | None:
 
 
 def _build(store: BundleStore, target: CommitId, base: CommitId | None, path: Path) -> int:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix="tmp-")
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix="tmp-")
-        try:
-            with os.fdopen(descriptor, "wb") as out:
-                info = store.write_bundle(out, target=target, bases=() if base is None else (base,))
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise StorageFullError("no room left to build a bundle file") from error
+        with os.fdopen(descriptor, "wb") as out:
+            info = store.write_bundle(out, target=target, bases=() if base is None else (base,))
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
     return info.size_bytes
 
 
@@ -106,10 +105,7 @@ def _evict(directory: Path) -> None:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold a lock that dies with its owner."""
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-    except OSError as error:
-        raise StoreError("cannot lock the directory of bundle files") from error
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
