@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from yoi_bundles.content import load_bundle
@@ -77,4 +78,5 @@ def browser_runtimes(runtimes: Sequence[RuntimeView]) -> tuple[BrowserRuntime, .
 
 
 def _without_mail(published_by: str) -> str:
-    return published_by.partition(" <")[0]
+    """The name before ``<mail>``; of a bare address the part before ``@``."""
+    return re.sub(r"@\S*", "", published_by.partition(" <")[0])
