@@ -16,6 +16,7 @@ from yoi_bundles.backend.service import Backend
 from yoi_bundles.errors import ForbiddenError
 from yoi_bundles.model.base import build_models
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, WorkspaceId
+from yoi_bundles.model.limits import MIB
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.wire.asgi import (
     PROBLEM_RESPONSES,
@@ -45,6 +46,9 @@ from yoi_bundles.wire.messages import (
     WorkspaceView,
 )
 
+REPORT_BYTES = 8 * MIB
+"""A Runtime's report of a thousand bundles, each refused with a long reason."""
+
 OPERATOR = require_role("operator")
 PUBLISHING = require_role("publisher", "operator")
 RUNTIME = require_role("runtime")
@@ -73,6 +77,7 @@ def create_app(backend: Backend) -> FastAPI:
         default_body_bytes=backend.limits.request_bytes,
         body_limits=[
             BodyLimit(backend.limits.publish_bytes, "/v1/workspaces/", "/revisions"),
+            BodyLimit(REPORT_BYTES, "/v1/runtimes/", "/status"),
             BodyLimit(None, "/git/"),
         ],
     )

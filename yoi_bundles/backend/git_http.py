@@ -8,7 +8,6 @@ Source: gitprotocol-http, "Smart Clients"; git-upload-pack(1) ``--stateless-rpc`
 from __future__ import annotations
 
 import asyncio
-import gzip
 import os
 import zlib
 from collections.abc import AsyncIterator
@@ -69,19 +68,33 @@ async def _body(request: Request) -> bytes:
     async for chunk in request.stream():
         data += chunk
         if len(data) > REQUEST_BYTES:
-            raise TooLargeError(
-                "the git request is too large", limit=REQUEST_BYTES, limit_name="git_request_bytes"
-            )
+            raise _too_large()
     encoding = request.headers.get("content-encoding", "identity")
     if encoding == "identity":
         return bytes(data)
     if encoding not in {"gzip", "x-gzip"}:
         raise InvalidInputError("unknown content encoding", hint="gzip or none")
+    return _inflate(bytes(data))
+
+
+def _inflate(data: bytes) -> bytes:
+    """The whole of a gzip stream, never more than a request may have."""
+    stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
-        inflated = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(bytes(data), REQUEST_BYTES)
-    except (zlib.error, gzip.BadGzipFile):
+        inflated = stream.decompress(data, REQUEST_BYTES + 1)
+    except zlib.error:
         raise InvalidInputError("the git request is not gzip") from None
+    if len(inflated) > REQUEST_BYTES:
+        raise _too_large()
+    if not stream.eof:
+        raise InvalidInputError("the git request's gzip stream is cut short")
     return inflated
+
+
+def _too_large() -> TooLargeError:
+    return TooLargeError(
+        "the git request is too large", limit=REQUEST_BYTES, limit_name="git_request_bytes"
+    )
 
 
 def _is_v2(request: Request) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -79,7 +80,8 @@ def _copy(source: Path, target: Path, *, force: bool) -> None:
         temporary.write_bytes(source.read_bytes())
         temporary.replace(target)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise StoreError(f"cannot write {target}: {error.strerror}") from None
 
 

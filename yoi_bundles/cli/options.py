@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -59,6 +60,23 @@ def config_file(name: str) -> Path | None:
         if (directory / name).is_file():
             return directory / name
     return None
+
+
+@contextmanager
+def values_from_options() -> Iterator[None]:
+    """Turn what a model says of the value of an option into an error of ours.
+
+    Raises:
+        InvalidInputError: With the field and the rule; never with the value.
+    """
+    from pydantic import ValidationError
+
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidInputError(f"{field}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 @dataclass(frozen=True, slots=True)

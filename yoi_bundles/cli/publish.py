@@ -17,6 +17,7 @@ from yoi_bundles.cli.options import (
     data_option,
     json_option,
     publishing_port,
+    values_from_options,
 )
 from yoi_bundles.cli.output import dim, good, print_finding, print_json, say
 from yoi_bundles.model.ids import CommitId
@@ -73,16 +74,17 @@ def command(
         else:
             say(f"{workspace} would be published as digest {digest}")
         return
-    request = PublishRequest(
-        files=texts_of(files),
-        provenance=read_provenance(
-            directory,
-            published_by=author or _author(directory),
-            built_with=f"yoi-bundles {__version__}",
-        ),
-        message=message,
-        expected=None if expected is None else CommitId.parse(expected),
-    )
+    with values_from_options():
+        request = PublishRequest(
+            files=texts_of(files),
+            provenance=read_provenance(
+                directory,
+                published_by=author or _author(directory),
+                built_with=f"yoi-bundles {__version__}",
+            ),
+            message=message,
+            expected=None if expected is None else CommitId.parse(expected),
+        )
     port = publishing_port(data, remote)
     try:
         reply = port.publish(workspace, request)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from yoi_bundles.cli.options import values_from_options
 from yoi_bundles.cli.output import bad, bold, dim, good, safe, say, warn
 from yoi_bundles.errors import BundleMissingError
 from yoi_bundles.model.ids import CommitId, Digest, WorkerId, WorkspaceId
@@ -45,14 +46,15 @@ def request_options(function: F) -> F:
     ) -> Any:  # noqa: ANN401
         if workspace is None and (digest is not None or commit is not None):
             raise click.UsageError("--digest and --commit need --workspace")
-        asked = Asked(
-            workspace=None if workspace is None else WorkspaceId.parse(workspace),
-            digest=None if digest is None else Digest.parse(digest),
-            commit=None if commit is None else CommitId.parse(commit),
-            intent=Intent(summary=intent),
-            require=tuple(PowerRef.parse(text) for text in require),
-            only=tuple(PowerRef.parse(text) for text in only) if only else None,
-        )
+        with values_from_options():
+            asked = Asked(
+                workspace=None if workspace is None else WorkspaceId.parse(workspace),
+                digest=None if digest is None else Digest.parse(digest),
+                commit=None if commit is None else CommitId.parse(commit),
+                intent=Intent(summary=intent),
+                require=tuple(PowerRef.parse(text) for text in require),
+                only=tuple(PowerRef.parse(text) for text in only) if only else None,
+            )
         return function(*args, asked=asked, **kwargs)
 
     return wrapped  # type: ignore[return-value]
@@ -75,16 +77,17 @@ class Asked:
         """The request for one bundle.
 
         Raises:
-            InvalidInputError: The worker id is none.
+            InvalidInputError: The worker id is none, or the selector is too long.
         """
-        return CreateWorkerRequest(
-            worker_id=WorkerId.parse(worker_id),
-            selector=selector,
-            bundle=bundle,
-            intent=self.intent,
-            required_capabilities=self.require,
-            optional_capabilities=self.only,
-        )
+        with values_from_options():
+            return CreateWorkerRequest(
+                worker_id=WorkerId.parse(worker_id),
+                selector=selector,
+                bundle=bundle,
+                intent=self.intent,
+                required_capabilities=self.require,
+                optional_capabilities=self.only,
+            )
 
     def bundle(self, port: RuntimePort) -> BundleRef | None:
         """The bundle meant: named by digest, or the newest one the Runtime holds.

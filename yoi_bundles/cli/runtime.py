@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from yoi_bundles.cli.options import (
     listen_options,
     open_runtime,
     policy_option,
+    values_from_options,
     visibility_option,
 )
 from yoi_bundles.cli.output import (
@@ -123,7 +125,9 @@ def _following(
 @contextlib.contextmanager
 def _reloading(runtime: Runtime) -> Iterator[None]:
     def reload(number: int, frame: object) -> None:
-        runtime.policy.reload()
+        # In a thread of its own: a second signal during a reload must not wait for the first in
+        # the very thread that the first runs in, and requests must not wait at all.
+        threading.Thread(target=runtime.policy.reload, name="reload").start()
 
     previous = signal.signal(signal.SIGHUP, reload)
     try:
@@ -170,14 +174,13 @@ def register(
     from yoi_bundles.backend.fleet import parse_labels
     from yoi_bundles.wire.tokens import read_token_file, write_token_file
 
-    request = RegisterRuntime.model_validate(
-        {
-            "runtime_id": runtime_id,
-            "endpoint": endpoint,
-            "labels": parse_labels(labels),
-            "push_token": None if push_token_file is None else read_token_file(push_token_file),
-        }
-    )
+    with values_from_options():
+        request = RegisterRuntime(
+            runtime_id=RuntimeId.parse(runtime_id),
+            endpoint=endpoint,
+            labels=parse_labels(labels),
+            push_token=None if push_token_file is None else read_token_file(push_token_file),
+        )
     port = backend_port(data, remote)
     try:
         made = port.register_runtime(request)

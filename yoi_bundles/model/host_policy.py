@@ -135,8 +135,8 @@ class HostToolRule(_Scoped):
 
     tools: Annotated[tuple[Glob, ...], Field(min_length=1)]
     action: Action = "allow"
-    programs: tuple[ProgramName | Literal["*"], ...] = ("*",)
-    """Programs that a tool of kind ``mcp-stdio`` may be; ``*`` is any."""
+    programs: tuple[ProgramName | Literal["*"], ...] = ()
+    """Programs that a tool of kind ``mcp-stdio`` may be; ``*`` is any, none by default."""
 
 
 class HostPolicy(Model):

@@ -192,6 +192,10 @@ class WorkspaceId(TextValue):
             )
 
 
+BUILTIN_WORKSPACE = WorkspaceId("builtin")
+"""Whose the builtin profiles are; no repository may have this name (ADR 0009)."""
+
+
 class Name(TextValue):
     """Name of a declaration: the file name without its suffix."""
 

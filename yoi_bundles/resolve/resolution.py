@@ -83,14 +83,8 @@ def resolve(
         InvalidManifestError: The profile does not come out whole after inheritance.
         DigestMismatchError: The bundle is not the one the request names.
     """
-    # (1) The request is well formed, and the host takes this bundle, or none, at all.
-    selector = parse_selector(request.selector)
-    verify_bundle(bundle, mode=mode, request=request, policy=policy)
-    if mode == "builtin":
-        verify_builtin_allowed(policy, facts)
+    name = _select(bundle, mode, request, policy, facts)
     # (2) The profile, whole, and everything it asks for.
-    name = select_profile(bundle, selector, mode)
-    verify_features(bundle, facts)
     prepared = prepare(bundle, name)
     merged, sheet = prepared.merged, prepared.sheet
     if mode == "builtin":
@@ -108,22 +102,44 @@ def resolve(
         rulings=rulings,
         host_limits=policy.limits.worker,
     )
-    spec_digest = canonical_hash(spec)
+    receipt = _make_receipt(spec, request, commit, policy_digest)
     return Resolution(
         spec=spec,
-        spec_digest=spec_digest,
+        spec_digest=receipt.spec_digest,
         decisions=rulings.decisions,
         explanation=merged.origins,
         warnings=_list_warnings(sheet, rulings, facts),
-        receipt=Receipt(
-            mode=mode,
-            workspace=spec.workspace,
-            bundle=bundle.digest,
-            commit=commit,
-            policy_digest=policy_digest,
-            request_digest=canonical_hash(request),
-            spec_digest=spec_digest,
-        ),
+        receipt=receipt,
+    )
+
+
+def _select(
+    bundle: Bundle, mode: Mode, request: CreateWorkerRequest, policy: HostPolicy, facts: HostFacts
+) -> Name:
+    """(1) The request is well formed, and the host takes this bundle, or none, at all."""
+    selector = parse_selector(request.selector)
+    verify_bundle(bundle, mode=mode, request=request, policy=policy)
+    if mode == "builtin":
+        verify_builtin_allowed(policy, facts)
+    name = select_profile(bundle, selector, mode)
+    verify_features(bundle, facts)
+    return name
+
+
+def _make_receipt(
+    spec: ResolvedWorkerSpec,
+    request: CreateWorkerRequest,
+    commit: CommitId | None,
+    policy_digest: ContentHash,
+) -> Receipt:
+    return Receipt(
+        mode=spec.mode,
+        workspace=spec.workspace,
+        bundle=spec.bundle,
+        commit=commit,
+        policy_digest=policy_digest,
+        request_digest=canonical_hash(request),
+        spec_digest=canonical_hash(spec),
     )
 
 

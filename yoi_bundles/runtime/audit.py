@@ -51,9 +51,10 @@ def audit_data(
         revision: Look at this revision alone; wants ``only``.
 
     Raises:
-        BundleMissingError: There is no such revision.
+        BundleMissingError: There is no such revision in any of the two.
     """
     reports: list[AuditReport] = []
+    missing: BundleMissingError | None = None
     areas = {"backend": data / "backend" / "workspaces", "runtime": data / "runtime" / "bundles"}
     for where, root in areas.items():
         if not root.is_dir():
@@ -63,9 +64,14 @@ def audit_data(
         try:
             for name in repositories.list():
                 if only in {None, name}:
-                    reports.append(_audit(where, name, repositories, checkouts, revision))
+                    try:
+                        reports.append(_audit(where, name, repositories, checkouts, revision))
+                    except BundleMissingError as error:
+                        missing = error
         finally:
             repositories.close()
+    if missing is not None and not reports:
+        raise missing
     return tuple(reports)
 
 

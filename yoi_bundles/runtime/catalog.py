@@ -246,6 +246,13 @@ class Catalog:
             row = connection.execute(query).one_or_none()
         return (None, None) if row is None else (_time(row.last_contact), row.last_error)
 
+    def contacts(self) -> tuple[WorkspaceId, ...]:
+        """Workspaces a Backend was asked about, by name."""
+        query = select(CONTACTS.c.workspace).order_by(CONTACTS.c.workspace)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return tuple(WorkspaceId(row.workspace) for row in rows)
+
 
 def _by_id(worker_id: WorkerId) -> Select[tuple[str, ...]]:
     return select(WORKERS).where(WORKERS.c.worker_id == str(worker_id))

@@ -7,7 +7,7 @@ import random
 import threading
 from collections.abc import Sequence
 
-from yoi_bundles.errors import BundleError, MissingPrerequisiteError
+from yoi_bundles.errors import BundleError, MissingPrerequisiteError, TransportError
 from yoi_bundles.model.ids import MAIN_CHANNEL, CommitId, WorkspaceId
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.wire.backend_client import BackendClient
@@ -75,11 +75,18 @@ class Follower:
                 self.poll(workspace)
             except BundleError as error:
                 log.warning("following %s: %s", workspace, error.code)
-                self._runtime.note_contact(workspace, f"{error.code}: {error.message}")
+                self._note_failure(workspace, error)
         try:
             self._backend.report(self._runtime.runtime_id, self._runtime.report())
         except BundleError as error:
             log.warning("reporting: %s", error.code)
+
+    def _note_failure(self, workspace: WorkspaceId, failure: BundleError) -> None:
+        try:
+            self._runtime.note_contact(workspace, f"{failure.code}: {failure.message}")
+        except BundleError as error:
+            # A full disk may be why the poll failed; it must not end the following too.
+            log.warning("noting why %s failed: %s", workspace, error.code)
 
     def poll(self, workspace: WorkspaceId) -> PutResult | None:
         """Ask for news of one workspace and take it in.
@@ -94,6 +101,11 @@ class Follower:
         if polled.channel is None:
             self._runtime.note_contact(workspace)
             return None
+        if polled.channel.workspace != workspace:
+            raise TransportError(
+                f"the Backend was asked about {workspace} and spoke of another workspace",
+                retryable=False,
+            )
         haves = self._runtime.held.haves(workspace)
         result = None
         if not haves or haves[0] != polled.channel.revision.commit:

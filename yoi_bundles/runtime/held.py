@@ -66,6 +66,7 @@ class HeldBundles:
         self._catalog = catalog
         self._policy = policy
         self._clock = clock
+        self._verifiers: dict[str, SshSignatureVerifier] = {}
         self.parsed = ParseCache()
 
     def close(self) -> None:
@@ -124,8 +125,7 @@ class HeldBundles:
         self, workspace: WorkspaceId, expected: Digest | None, upload: Upload
     ) -> ReceiveResult:
         policy = self._policy.current.policy
-        signers = policy.trust.allowed_signers_file
-        verifier = None if signers is None else SshSignatureVerifier(Path(signers))
+        verifier = self._verifier(policy.trust.allowed_signers_file)
 
         def check_advance(advance: Advance) -> None:
             verify_advance(advance, trust=policy.trust, verify_signature=verifier)
@@ -141,6 +141,12 @@ class HeldBundles:
                 cache=self.parsed,
             ),
         )
+
+    def _verifier(self, signers: str | None) -> SshSignatureVerifier | None:
+        """One verifier for each signers file, as it remembers its verdicts."""
+        if signers is None:
+            return None
+        return self._verifiers.setdefault(signers, SshSignatureVerifier(Path(signers)))
 
     # --- what is held ---
 

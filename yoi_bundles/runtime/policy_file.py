@@ -78,7 +78,8 @@ class PolicyHolder:
     def __init__(self, path: Path, *, state_directory: Path) -> None:
         self._path = path
         self._state_directory = state_directory
-        self._lock = threading.Lock()
+        # Reentrant: a second SIGHUP may come while the first one's handler is at work.
+        self._lock = threading.RLock()
         self._current = load_host_policy(path, state_directory=state_directory)
         self._last_error: InvalidHostPolicyError | None = None
 

@@ -186,8 +186,12 @@ class Runtime:
             builtin_fallback=rules.builtin_fallback,
             bundle_required_for=rules.required_for,
             capability_summary=summarise(loaded.policy),
-            following=tuple(self._follow_status(name) for name in self.held.workspaces()),
+            following=tuple(self._follow_status(name) for name in self._heard_of()),
         )
+
+    def _heard_of(self) -> list[WorkspaceId]:
+        """Workspaces of which something is held, or that a Backend was asked about in vain."""
+        return sorted({*self.held.workspaces(), *self._catalog.contacts()})
 
     def _follow_status(self, workspace: WorkspaceId) -> FollowStatus:
         last_contact, last_error = self._catalog.contact(workspace)
@@ -204,7 +208,12 @@ class Runtime:
 
     def report(self) -> StatusReport:
         """What the Backend is told: identity, and the state of every bundle."""
-        return StatusReport(info=self.info(), bundles=self.held.list(limit=1_000).bundles[:1_000])
+        held = self.held.list(limit=1_000).bundles[:1_000]
+        return StatusReport(
+            info=self.info(),
+            # The Backend knows its own revisions; a thousand of them are megabytes.
+            bundles=tuple(one.model_copy(update={"revision": None}) for one in held),
+        )
 
     def note_contact(self, workspace: WorkspaceId, failure: str | None = None) -> None:
         """Remember that the Backend was heard of a workspace, or could not be asked."""

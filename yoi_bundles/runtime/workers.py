@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
+from threading import Lock
 from typing import Literal
 
 from cachetools import LRUCache
@@ -16,11 +18,12 @@ from yoi_bundles.content.memory import MemoryTree
 from yoi_bundles.errors import InvalidInputError, StoreCorruptError
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.canonical import canonical_hash
+from yoi_bundles.model.host_policy import HostPolicy
 from yoi_bundles.model.ids import CommitId, Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.model.spec import Mode, Resolution
 from yoi_bundles.model.tree import TreeReader
-from yoi_bundles.resolve import resolve
+from yoi_bundles.resolve import ResolutionCache
 from yoi_bundles.runtime.catalog import Catalog
 from yoi_bundles.runtime.facts import observe_host
 from yoi_bundles.runtime.held import HeldBundles
@@ -57,7 +60,9 @@ class Workers:
         self._policy = policy
         self._clock = clock
         self._packages = PackageInspector()
-        self._parsed: LRUCache[Digest, Bundle] = LRUCache(CACHED_BUNDLES)
+        self._bundles: LRUCache[Digest, Bundle] = LRUCache(CACHED_BUNDLES)
+        self._resolutions = ResolutionCache()
+        self._lock = Lock()
         # The cache reorders itself also when it is read, and requests come in many threads.
         self._lock = threading.Lock()
         files = load_builtin_files()
@@ -80,10 +85,11 @@ class Workers:
         return ResolveReport.of(self._resolve(request, origin))
 
     def _resolve(self, request: CreateWorkerRequest, origin: Origin) -> Resolution:
+        # Taken once: a reload in between must not mix two policies in one resolution.
         loaded = self._policy.current
         secrets = SecretStore(loaded.policy.secret)
-        mode, bundle, commit, warning = self._bundle_of(request)
-        resolution = resolve(
+        mode, bundle, commit, warning = self._bundle_of(request, loaded.policy)
+        resolution = self._resolutions.resolve(
             bundle,
             mode=mode,
             commit=commit,
@@ -94,31 +100,29 @@ class Workers:
         )
         if warning is None:
             return resolution
-        return Resolution(
-            spec=resolution.spec,
-            spec_digest=resolution.spec_digest,
-            decisions=resolution.decisions,
-            explanation=resolution.explanation,
-            warnings=(*resolution.warnings, warning),
-            receipt=resolution.receipt,
-        )
+        return replace(resolution, warnings=(*resolution.warnings, warning))
 
     def _bundle_of(
-        self, request: CreateWorkerRequest
+        self, request: CreateWorkerRequest, policy: HostPolicy
     ) -> tuple[Mode, Bundle, CommitId | None, str | None]:
         wanted = request.bundle
         if wanted is None:
             return "builtin", self.builtin, None, None
         revision = self._held.revision(wanted.workspace, wanted.digest, wanted.commit)
         last_contact, _ = self._catalog.contact(wanted.workspace)
-        warning = verify_fresh(last_contact, self._clock(), self._policy.current.policy.bundles)
+        warning = verify_fresh(last_contact, self._clock(), policy.bundles)
+        return "synced", self._bundle(wanted.workspace, wanted.digest), revision.commit, warning
+
+    def _bundle(self, workspace: WorkspaceId, digest: Digest) -> Bundle:
+        """The parsed bundle; whether the caller may use it has been decided before."""
         with self._lock:
-            bundle = self._parsed.get(wanted.digest)
-        if bundle is None:
-            bundle = self._load(wanted.workspace, wanted.digest)
-            with self._lock:
-                self._parsed[wanted.digest] = bundle
-        return "synced", bundle, revision.commit, warning
+            known = self._bundles.get(digest)
+        if known is not None:
+            return known
+        loaded = self._load(workspace, digest)
+        with self._lock:
+            self._bundles[digest] = loaded
+        return loaded
 
     def _load(self, workspace: WorkspaceId, digest: Digest) -> Bundle:
         try:

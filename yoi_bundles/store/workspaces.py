@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from yoi_bundles.errors import InvalidInputError, WorkspaceNotVisibleError
-from yoi_bundles.model.ids import WorkspaceId
+from yoi_bundles.model.ids import BUILTIN_WORKSPACE, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.files import TEMP_PREFIX, exclusive_lock, sync_directory
@@ -95,8 +95,14 @@ class WorkspaceRepositories:
         """A workspace's repository, made if there is none; a repeated call is safe.
 
         Raises:
+            InvalidInputError: The name is that of the builtin profiles, whose host rules a synced
+                workspace must not meet.
             StoreError: It could not be made or opened.
         """
+        if workspace == BUILTIN_WORKSPACE:
+            raise InvalidInputError(
+                f"no workspace can be called {workspace}", hint="it names the builtin profiles"
+            )
         found = self.find(workspace)
         if found is not None:
             return found

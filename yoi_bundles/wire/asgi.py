@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/openapi.json"})
 """Paths that say nothing about bundles and ask for no credential."""
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+"""Methods with a time series of their own; anybody can make up others."""
+
 Authenticate = Callable[[str], CredentialView]
 
 
@@ -190,7 +193,8 @@ class MetricsMiddleware:
         finally:
             # The template, never the path: a path would make one time series per digest.
             route = getattr(scope.get("route"), "path", "unmatched")
-            self._requests.labels(scope["method"], route, str(status)).inc()
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._requests.labels(method, route, str(status)).inc()
             self._seconds.labels(route).observe(time.perf_counter() - started)
 
 

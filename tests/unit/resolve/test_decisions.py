@@ -35,7 +35,7 @@ def with_tracker(group="optional", more=""):
     }
 
 
-ALLOW_TOOL = '[[tool]]\ntools = ["*"]\n'
+ALLOW_TOOL = '[[tool]]\ntools = ["*"]\nprograms = ["*"]\n'
 SECRET = '[[secret]]\nname = "token"\nenv = "T"\n'
 NETWORK = '[[network]]\nhosts = ["*"]\n'
 ALL = ALLOW_TOOL + SECRET + NETWORK

@@ -126,7 +126,9 @@ def test_a_tool_is_carried_whole():
         "tools/read.toml": 'kind = "builtin"\ndescription = "r"\n',
         "grants/token.toml": 'kind = "secret"\ndescription = "t"\n',
     }
-    policy = '[[tool]]\ntools = ["*"]\n[[secret]]\nname = "token"\nenv = "T"\n'
+    policy = (
+        '[[tool]]\ntools = ["*"]\nprograms = ["tracker"]\n[[secret]]\nname = "token"\nenv = "T"\n'
+    )
     read, track = run(files, policy).spec.tools
     assert (str(read.builtin), read.command) == ("read", None)
     assert (track.builtin, track.command) == (None, "tracker")
@@ -248,6 +250,7 @@ operations = ["read", "commit", "branch", "push"]
 [capabilities.page-on-call]
 [[tool]]
 tools = ["*"]
+programs = ["*"]
 [[network]]
 hosts = ["*"]
 [[mount]]

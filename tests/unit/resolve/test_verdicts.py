@@ -312,7 +312,7 @@ def test_a_bundle_without_a_tool_policy_asks():
 
 @pytest.mark.parametrize(
     ("programs", "is_given"),
-    [(None, True), ('["*"]', True), ('["tracker"]', True), ("[]", False), ('["other"]', False)],
+    [(None, False), ('["*"]', True), ('["tracker"]', True), ("[]", False), ('["other"]', False)],
 )
 def test_a_tool_that_is_a_program_needs_it_named(programs, is_given):
     files = {

@@ -64,6 +64,7 @@ def rules(directory, mode="rw"):
     return f"""
 [[tool]]
 tools = ["*"]
+programs = ["*"]
 [[secret]]
 name = "token"
 env = "CANARY_ENV"
