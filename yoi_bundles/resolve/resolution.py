@@ -14,7 +14,7 @@ from yoi_bundles.model.canonical import canonical_hash
 from yoi_bundles.model.host_policy import HostFacts, HostPolicy
 from yoi_bundles.model.ids import CommitId, ContentHash, Name
 from yoi_bundles.model.request import CreateWorkerRequest
-from yoi_bundles.model.spec import Decision, Mode, Receipt, Resolution
+from yoi_bundles.model.spec import Decision, Mode, Receipt, Resolution, ResolvedWorkerSpec
 from yoi_bundles.resolve.acceptance import (
     verify_builtin_allowed,
     verify_bundle,
