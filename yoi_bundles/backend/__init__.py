@@ -1,6 +1,6 @@
 """Publishing, visibility, registry and sync.
 
-``from yoi_bundles.backend import Backend`` is the way in; it is loaded when it is asked for, so that
+``from yoi_bundles.backend import Backend`` is the way in; it is loaded when asked for, so that
 commands which only publish do not load a database.
 """
 
