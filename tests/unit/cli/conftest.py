@@ -1,0 +1,56 @@
+"""One command in this process, in an empty directory with a data directory of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from house import POLICY
+
+from yoi_bundles.cli.main import run
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def yoi(capsys, monkeypatch, tmp_path):
+    for name in ("BACKEND", "RUNTIME", "TOKEN", "TOKEN_FILE", "POLICY", "VISIBILITY"):
+        monkeypatch.delenv(f"YOI_BUNDLES_{name}", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("YOI_BUNDLES_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("YOI_BUNDLES_AUTHOR", "Ada <ada@example.org>")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def call(*arguments: str) -> Ran:
+        code = run(arguments)
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def policy(tmp_path, monkeypatch):
+    """A host policy that accepts the workspace `team`."""
+    monkeypatch.setenv("TEST_MODEL_KEY", "canary-model-key-value")
+    (tmp_path / "mounted").mkdir()
+    path = tmp_path / "etc" / "policy.toml"
+    path.parent.mkdir()
+    path.write_text(POLICY.replace("{mount}", str(tmp_path / "mounted")))
+    path.chmod(0o600)
+    monkeypatch.setenv("YOI_BUNDLES_POLICY", str(path))
+    return path
