@@ -1,6 +1,6 @@
 """Names and ids as value types: parsed once at the border, never bare strings inside.
 
-Source: DESIGN words; gitformat-commit; git-check-ref-format.
+Source: docs/glossary.md; gitformat-commit; git-check-ref-format.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The border at which foreign exceptions become errors of this project.
 
-Source: STYLE "errors are translated at the package border"; dulwich's native code ends in a panic
+Foreign exceptions are translated at the package border, once. dulwich's native code ends in a panic
 that is no ``Exception``, so everything but the interpreter's own signals is caught.
 """
 

@@ -1,6 +1,6 @@
 """Objects of one repository: read through dulwich and verified, written as whole packs.
 
-Source: DULWICH facts in docs/adr/0002; gitrepository-layout, "objects".
+Source: docs/adr/0002; gitrepository-layout, "objects".
 """
 
 from __future__ import annotations

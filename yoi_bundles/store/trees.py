@@ -1,6 +1,6 @@
 """Trees as a whole: built from files, compared from the top, flattened to paths.
 
-Source: docs/format.md, "Trees"; DESIGN "Speed rules": equal subtrees are never entered.
+Source: docs/format.md, "Trees"; equal subtrees are never entered.
 """
 
 from __future__ import annotations
