@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -62,9 +61,8 @@ class Workers:
         self._packages = PackageInspector()
         self._bundles: LRUCache[Digest, Bundle] = LRUCache(CACHED_BUNDLES)
         self._resolutions = ResolutionCache()
-        self._lock = Lock()
         # The cache reorders itself also when it is read, and requests come in many threads.
-        self._lock = threading.Lock()
+        self._lock = Lock()
         files = load_builtin_files()
         digest = compute_digest(files)
         self._builtin_tree = MemoryTree(files, digest)
