@@ -145,12 +145,14 @@ class Stage:
             self._arguments(command),
             cwd=self.root,
             env=self._environment,
-            capture_output=True,
+            # One stream, so that notes and results stay in the order a user sees them in.
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             timeout=60,
             check=False,
         )
-        for line in (done.stdout + done.stderr).splitlines():
+        for line in done.stdout.splitlines():
             say(f"   {line}")
         self._note_sent(done.stdout)
         if done.returncode != expect:
