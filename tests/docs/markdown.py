@@ -93,7 +93,7 @@ def anchors(text: str) -> set[str]:
 def section(text: str, heading: str) -> str:
     """What stands below a heading, up to the next of the same or a higher rank."""
     lines, found, rank = text.splitlines(), [], 0
-    for line, bare in zip(lines, without_blocks(text).splitlines(), strict=True):
+    for line, bare in zip(lines, without_blocks(text).split("\n"), strict=True):
         level = len(bare) - len(bare.lstrip("#")) if bare.startswith("#") else 0
         if rank and level and level <= rank:
             break
