@@ -93,9 +93,13 @@ class Remote:
         Raises:
             InvalidInputError: The token file cannot be used.
         """
+        import stamina.instrumentation
+
         from yoi_bundles.wire.http import HttpClient
         from yoi_bundles.wire.tokens import read_token_file
 
+        # A retry is nothing to print: standard output belongs to what was asked for.
+        stamina.instrumentation.set_on_retry_hooks([])
         token = os.environ.get("YOI_BUNDLES_TOKEN")
         if self.token_file is not None:
             token = read_token_file(self.token_file)

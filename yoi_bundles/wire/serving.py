@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import stamina.instrumentation
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
@@ -169,6 +170,8 @@ def configure_logging(level: str) -> None:
             ],
         )
     )
+    # Its default is to print to standard output as soon as structlog is installed.
+    stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRetryHook])
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

@@ -12,6 +12,8 @@ import threading
 from pathlib import Path
 
 import pytest
+import stamina
+import stamina.instrumentation
 from starlette.applications import Starlette
 
 from yoi_bundles.errors import InvalidInputError, StoreError
@@ -26,7 +28,9 @@ def kept_logging():
     handlers, level = root.handlers[:], root.level
     names = ("httpx2", "httpcore2", "uvicorn.error")
     levels = {name: logging.getLogger(name).level for name in names}
+    hooks = stamina.instrumentation.get_on_retry_hooks()
     yield root
+    stamina.instrumentation.set_on_retry_hooks(hooks)
     root.handlers = handlers
     root.setLevel(level)
     for name, before in levels.items():
@@ -189,3 +193,16 @@ def test_every_logged_line_is_a_json_object(kept_logging, capsys):
     assert lines[0]["logger"] == "yoi_bundles.test"
     assert "ValueError: why" in lines[1]["exception"]
     assert logging.getLogger("httpx2").level == logging.WARNING
+
+
+def test_a_retry_is_logged_like_everything_else(kept_logging, capsys):
+    configure_logging("info")
+
+    for attempt in stamina.retry_context(on=ValueError, attempts=2, wait_initial=0, wait_max=0):
+        with attempt:
+            if attempt.num == 1:
+                raise ValueError("not yet")
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert [json.loads(line)["level"] for line in said.err.splitlines()] == ["warning"]
