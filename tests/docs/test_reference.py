@@ -265,6 +265,26 @@ def test_commands_that_are_named_exist(path):
     assert set(named) <= set(COMMANDS)
 
 
+def test_directories_of_tests_that_are_named_exist():
+    table = section((ROOT / "CONTRIBUTING.md").read_text("utf-8"), "Tests")
+    named = [one for one in code_spans(table) if re.fullmatch(r"tests/\w+/", one)]
+
+    assert [one for one in named if not (ROOT / one).is_dir()] == []
+    assert len(named) > 7
+
+
+def test_make_targets_that_are_named_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = {
+        found
+        for path in documents()
+        for found in re.findall(r"(?:^|`)make ([a-z-]+)\b", path.read_text("utf-8"), re.MULTILINE)
+    }
+
+    assert named <= targets
+    assert {"demo", "test", "check"} <= named
+
+
 # --- glossary and records ---
 
 
