@@ -1,0 +1,260 @@
+"""What stands around the routes of both servers."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import logging
+
+import pytest
+from fastapi import FastAPI, Request
+from house import START, serving
+from pydantic import BaseModel
+
+from yoi_bundles.errors import (
+    BundleError,
+    StoreError,
+    UnauthenticatedError,
+)
+from yoi_bundles.wire.asgi import BodyLimit, add_common, require_role
+from yoi_bundles.wire.messages import CredentialView
+
+TOKEN = "t" * 43
+
+
+class Body(BaseModel):
+    """What the test route takes."""
+
+    number: int
+    text: str = ""
+
+
+class Served:
+    """A small app behind the common parts."""
+
+    def __init__(self) -> None:
+        self.ready = True
+        self.broken = False
+        self.app = FastAPI()
+        add_common(
+            self.app,
+            authenticate=self.authenticate,
+            is_ready=lambda: self.ready,
+            default_body_bytes=200,
+            body_limits=[
+                BodyLimit(1000, "/big/", "/now"), BodyLimit(None, "/free"), BodyLimit(2, "/big"),
+            ],
+        )  # fmt: skip
+
+        @self.app.post("/small", dependencies=[require_role("publisher")])
+        def small(body: Body) -> int:
+            return body.number
+
+        @self.app.post("/big/{name}/now")
+        @self.app.post("/big")
+        @self.app.post("/free")
+        async def counted(request: Request) -> int:
+            return len(await request.body())
+
+        @self.app.get("/git/x")
+        @self.app.get("/who")
+        def who(request: Request) -> str:
+            return request.scope["state"]["caller"].name
+
+        @self.app.get("/boom")
+        def boom() -> None:
+            raise ValueError("canary-internal")
+
+    def authenticate(self, token: str) -> CredentialView:
+        if self.broken:
+            raise StoreError("the database failed")
+        if token != TOKEN:
+            raise UnauthenticatedError("not known")
+        return CredentialView(name="ada", role="publisher", created_at=START)
+
+
+@pytest.fixture(scope="module")
+def app():
+    return Served()
+
+
+@pytest.fixture(scope="module")
+def url(app):
+    with serving(app.app) as base:
+        yield base.removeprefix("http://")
+
+
+@pytest.fixture
+def ask(url):
+    def call(method, path, body=None, *, token=TOKEN, **headers):
+        connection = http.client.HTTPConnection(url, timeout=20)
+        if token is not None:
+            headers.setdefault("Authorization", f"Bearer {token}")
+        connection.request(
+            method, path, body, {k.replace("_", "-"): v for k, v in headers.items()},
+            encode_chunked=headers.get("Transfer_Encoding") == "chunked",
+        )  # fmt: skip
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        return answer, data
+
+    return call
+
+
+def code_of(data: bytes) -> str:
+    return json.loads(data)["code"]
+
+
+def post(ask, path, document, **headers):
+    return ask("POST", path, json.dumps(document).encode(), Content_Type="application/json")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "bearer  x",
+        f"Token {TOKEN}",
+        f"Basic {TOKEN}",
+        TOKEN,
+        "Bearer \xe9",
+    ],
+)
+def test_anything_but_a_known_bearer_token_is_unauthenticated(ask, header):
+    answer, data = ask("GET", "/who", token=None, Authorization=header)
+
+    assert (answer.status, code_of(data)) == (401, "unauthenticated")
+    assert answer.getheader("www-authenticate").startswith("Bearer")
+    assert answer.getheader("cache-control") == "no-store"
+
+
+def test_two_authorization_headers_are_refused(url):
+    connection = http.client.HTTPConnection(url, timeout=20)
+    connection.putrequest("GET", "/who")
+    for _ in range(2):
+        connection.putheader("Authorization", f"Bearer {TOKEN}")
+    connection.endheaders()
+
+    assert connection.getresponse().status == 401
+    connection.close()
+
+
+def test_the_scheme_is_read_in_any_case(ask):
+    assert ask("GET", "/who", token=None, Authorization=f"bEaReR {TOKEN}")[1] == b'"ada"'
+
+
+def test_git_may_send_the_token_as_a_password(ask):
+    def basic(text: str) -> str:
+        return "Basic " + base64.b64encode(text.encode()).decode()
+
+    known, _ = ask("GET", "/git/x", token=None, Authorization=basic(f"any:{TOKEN}"))
+    unknown, data = ask("GET", "/git/x", token=None, Authorization=basic("any:thing"))
+    broken, _ = ask("GET", "/git/x", token=None, Authorization="Basic %%%")
+    elsewhere, _ = ask("GET", "/who", token=None, Authorization=basic(f"any:{TOKEN}"))
+
+    assert (known.status, unknown.status, broken.status, elsewhere.status) == (200, 401, 401, 401)
+    assert unknown.getheader("www-authenticate").startswith("Basic")
+    assert code_of(data) == "unauthenticated"
+
+
+def test_a_store_that_fails_while_authenticating_is_told_as_such(app, ask):
+    app.broken = True
+    try:
+        answer, data = ask("GET", "/who")
+    finally:
+        app.broken = False
+
+    assert (answer.status, code_of(data)) == (500, "store_error")
+
+
+def test_a_body_over_its_limit_is_refused_by_what_it_announces_and_by_what_it_is(ask):
+    text = "x" * 300
+    announced, data = post(ask, "/small", {"number": 1, "text": text})
+    chunked, chunked_data = ask(
+        "POST", "/small", iter([json.dumps({"number": 1, "text": text}).encode()]),
+        Content_Type="application/json", Transfer_Encoding="chunked",
+    )  # fmt: skip
+
+    assert (announced.status, code_of(data)) == (413, "too_large")
+    assert (chunked.status, code_of(chunked_data)) == (413, "too_large")
+    assert json.loads(data)["limit"] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "status"),
+    [
+        ("/big/a/now", 1000, 200), ("/big/a/now", 1001, 413), ("/free", 5000, 200),
+        ("/big", 2, 200), ("/big", 3, 413),
+    ],
+)  # fmt: skip
+def test_the_first_rule_for_a_path_gives_its_limit(ask, path, size, status):
+    answer, data = ask("POST", path, b"x" * size)
+
+    assert answer.status == status
+    assert data == str(size).encode() or status == 413
+
+
+def test_an_invalid_request_names_fields_and_never_repeats_values(ask):
+    answer, data = post(ask, "/small", {"number": "canary-value"})
+
+    document = json.loads(data)
+    assert (answer.status, document["code"]) == (422, "invalid_input")
+    assert document["fields"] == ["body.number: int_parsing"]
+    assert b"canary" not in data
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"", b"[" * 150])
+def test_a_body_that_is_no_json_is_an_invalid_request(ask, body):
+    answer, data = ask("POST", "/small", body, Content_Type="application/json")
+
+    assert (answer.status, code_of(data)) in {(422, "invalid_input"), (400, "invalid_input")}
+
+
+def test_a_route_that_is_not_there_and_a_method_that_is_not_known(ask):
+    missing, missing_data = ask("GET", "/nothing")
+    wrong, wrong_data = ask("DELETE", "/who")
+
+    assert (missing.status, code_of(missing_data)) == (404, "bundle_missing")
+    assert (wrong.status, code_of(wrong_data)) == (405, "invalid_input")
+    assert wrong.getheader("allow") == "GET"
+    assert missing.getheader("content-type") == "application/problem+json"
+
+
+def test_an_unexpected_error_tells_the_log_and_not_the_caller(ask, caplog):
+    caplog.set_level(logging.ERROR)
+
+    answer, data = ask("GET", "/boom")
+
+    assert (answer.status, code_of(data)) == (500, BundleError.code)
+    assert b"canary" not in data
+    assert "canary-internal" in caplog.text
+
+
+def test_readiness_is_asked_each_time_and_needs_no_token(app, ask):
+    app.ready = False
+    try:
+        down, _ = ask("GET", "/readyz", token=None)
+    finally:
+        app.ready = True
+    up, _ = ask("GET", "/readyz", token=None)
+
+    assert (down.status, up.status) == (503, 200)
+    assert ask("GET", "/livez", token=None)[0].status == 200
+
+
+def test_metrics_count_by_template_and_by_known_methods_only(ask):
+    ask("POST", "/big/canary-name/now", b"x")
+    ask("BREW", "/who")
+    ask("PROPFIND", "/who")
+
+    text = ask("GET", "/metrics", token=None)[1].decode()
+
+    assert 'route="/big/{name}/now",status="200"' in text
+    assert "canary-name" not in text
+    assert "BREW" not in text
+    assert "PROPFIND" not in text
+    assert 'yoi_bundles_http_request_seconds_count{route="/big/{name}/now"}' in text
