@@ -20,6 +20,7 @@ from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.visibility import VisibilityPolicy
+from yoi_bundles.store import create_data_directory
 from yoi_bundles.wire.credentials import Credentials
 from yoi_bundles.wire.messages import (
     BrowserOverview,
@@ -45,6 +46,7 @@ class Backend:
         limits: Limits,
         connect: Connect | None,
     ) -> None:
+        create_data_directory(data)
         self.publishing, self._repositories = open_publishing(data, clock, limits)
         self._registry = Registry(data / "registry.sqlite3")
         self._files = BundleFiles(data / "bundle-files")

@@ -20,6 +20,7 @@ from yoi_bundles.runtime.held import HeldBundles
 from yoi_bundles.runtime.policy_file import PolicyHolder
 from yoi_bundles.runtime.trust import verify_fresh
 from yoi_bundles.runtime.workers import Origin, Workers
+from yoi_bundles.store import create_data_directory
 from yoi_bundles.wire.credentials import Credentials
 from yoi_bundles.wire.messages import (
     BundleList,
@@ -49,6 +50,7 @@ class Runtime:
         runtime_id: RuntimeId,
         clock: Callable[[], datetime],
     ) -> None:
+        create_data_directory(data)
         self._catalog = Catalog(data / "catalog.sqlite3")
         self.policy = policy
         self.held = HeldBundles(data, self._catalog, policy, clock)

@@ -8,6 +8,7 @@ from yoi_bundles.store.bundlefile import (
 )
 from yoi_bundles.store.checkout import Checkout, CheckoutArea
 from yoi_bundles.store.commits import ParsedCommit, encode_commit, parse_commit
+from yoi_bundles.store.layout import create_data_directory
 from yoi_bundles.store.protocol import (
     UNSET,
     BundleStore,
@@ -43,6 +44,7 @@ __all__ = [
     "VerifyReport",
     "WorkspaceRepositories",
     "compute_digest",
+    "create_data_directory",
     "encode_bundle_header",
     "encode_commit",
     "get_spelled_revision",

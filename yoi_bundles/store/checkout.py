@@ -28,6 +28,7 @@ from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.files import (
     TEMP_PREFIX,
     exclusive_lock,
+    make_directories,
     replace_file,
     sync_directory,
     write_new_file,
@@ -193,7 +194,7 @@ class CheckoutArea:
     def __init__(self, root: Path) -> None:
         self._root = root
         with storage_faults("open the checkouts"):
-            root.mkdir(parents=True, exist_ok=True, mode=0o755)
+            make_directories(root)
             with exclusive_lock(root / _LOCK_FILE):
                 for leftover in root.glob(f"{TEMP_PREFIX}*"):
                     _remove(leftover)

@@ -60,19 +60,20 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     sync_directory(path.parent)
 
 
-def make_directories(path: Path, below: Path) -> None:
-    """Create missing directories, each made durable in its parent.
+def make_directories(path: Path, mode: int = 0o755) -> None:
+    """Create a directory and its missing ancestors, each made durable in its parent.
 
     Args:
-        path: The directory wanted.
-        below: An ancestor that exists.
+        path: The directory wanted; harmless if it exists.
+        mode: Of the ones that are made.
     """
     missing: list[Path] = []
-    while path != below and not path.is_dir():
+    path = path.absolute()
+    while not path.is_dir() and path != path.parent:
         missing.append(path)
         path = path.parent
     for directory in reversed(missing):
-        directory.mkdir(exist_ok=True)
+        directory.mkdir(mode=mode, exist_ok=True)
         sync_directory(directory.parent)
 
 

@@ -12,7 +12,7 @@ from yoi_bundles.errors import BundleMissingError, InvalidInputError, StoreCorru
 from yoi_bundles.model.ids import WorkspaceId
 from yoi_bundles.store.bundlefile import MAIN_REF
 from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import sync_directory, write_new_file
+from yoi_bundles.store.files import make_directories, sync_directory, write_new_file
 
 LOCK_FILE = "yoi.lock"
 QUARANTINE = "quarantine"
@@ -36,6 +36,20 @@ _CONFIG = """\
 """
 _WORKSPACE = re.compile(r"^\[yoi\]\s[^\[]*?^\s*workspace\s*=\s*(\S+)\s*$", re.MULTILINE)
 _FORMAT = re.compile(r"^\s*objectformat\s*=\s*sha256\s*$", re.MULTILINE | re.IGNORECASE)
+
+
+def create_data_directory(path: Path) -> None:
+    """Make the directory of a Backend or a Runtime, readable by its owner only and durable.
+
+    Args:
+        path: The directory; harmless if it exists.
+
+    Raises:
+        StorageFullError: No room.
+        StoreError: It could not be made.
+    """
+    with storage_faults("make the data directory"):
+        make_directories(path, mode=0o700)
 
 
 def create_layout(path: Path, workspace: WorkspaceId) -> None:

@@ -67,4 +67,15 @@ def _sweep_packs(directory: Path) -> None:
 
 
 def _is_stale(modified_at: float) -> bool:
-    return abs(time.time() - modified_at) > _STALE_SECONDS
+    """Whether whoever wrote a file then is gone: it was before this boot, or long ago."""
+    now = time.time()
+    return modified_at < now - _uptime_seconds() or abs(now - modified_at) > _STALE_SECONDS
+
+
+def _uptime_seconds() -> float:
+    """How long this machine has been up; where that cannot be told, longer than any lock is held.
+
+    Source: clock_gettime(2), CLOCK_BOOTTIME (Linux).
+    """
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return _STALE_SECONDS if clock is None else time.clock_gettime(clock)

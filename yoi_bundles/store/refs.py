@@ -139,7 +139,7 @@ class RefStore:
             path.with_name(path.name + ".lock"),
             self._root / f"{TEMP_PREFIX}ref_{secrets.token_hex(8)}",
         )
-        make_directories(path.parent, self._root)
+        make_directories(path.parent)
         write_new_file(ref.temporary, commit.hex_ascii + b"\n")
         try:
             _link(ref.temporary, ref.lock)

@@ -16,7 +16,7 @@ from yoi_bundles.errors import InvalidInputError, WorkspaceNotVisibleError
 from yoi_bundles.model.ids import BUILTIN_WORKSPACE, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import TEMP_PREFIX, exclusive_lock, sync_directory
+from yoi_bundles.store.files import TEMP_PREFIX, exclusive_lock, make_directories, sync_directory
 from yoi_bundles.store.layout import LOCK_FILE, create_layout
 from yoi_bundles.store.repository import Repository
 
@@ -40,7 +40,7 @@ class WorkspaceRepositories:
         self._lock = Lock()
         self._open: dict[WorkspaceId, Repository] = {}
         with storage_faults("open the directory of repositories"):
-            root.mkdir(parents=True, exist_ok=True)
+            make_directories(root)
 
     def list(self) -> tuple[WorkspaceId, ...]:
         """All workspaces that have a repository, in order.
