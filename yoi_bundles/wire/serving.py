@@ -107,9 +107,9 @@ def serve(
         BundleError: As `bind`.
         InvalidInputError: The TLS files cannot be used.
     """
-    configure_logging(log_level)
     _verify_tls(listen)
     sock = bind(listen)
+    configure_logging(log_level)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -122,22 +122,39 @@ def serve(
         ssl_keyfile=None if listen.key is None else str(listen.key),
     )
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
-    with sock, _returning_after_sigterm():
+    server = uvicorn.Server(config)
+    with sock, _stopping(server):
         announce(f"{listen.scheme}://{host}:{sock.getsockname()[1]}")
-        uvicorn.Server(config).run(sockets=[sock])
+        server.run(sockets=[sock])
 
 
 @contextlib.contextmanager
-def _returning_after_sigterm() -> Iterator[None]:
-    """Outlive the SIGTERM that the server, once it has stopped, raises again for its caller."""
+def _stopping(server: uvicorn.Server) -> Iterator[None]:
+    """Stop the server on SIGTERM and SIGINT, whenever these come.
+
+    The server has handlers of its own only while it runs; it raises what they caught again for
+    its caller afterwards, which must not end the process before the caller has cleaned up.
+
+    Raises:
+        KeyboardInterrupt: After the server has stopped, if SIGINT came.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    seen: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        seen.append(number)
+        server.should_exit = True
+
+    previous = {one: signal.signal(one, stop) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for one, handler in previous.items():
+            signal.signal(one, handler)
+    if signal.SIGINT in seen:
+        raise KeyboardInterrupt
 
 
 def _verify_tls(listen: Listen) -> None:

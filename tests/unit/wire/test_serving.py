@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import signal
@@ -167,14 +168,15 @@ def test_with_tls_the_url_is_https_and_speaks_it(running, tmp_path):
         assert connection.version() in {"TLSv1.2", "TLSv1.3"}
 
 
-def test_serving_leaves_the_signal_handlers_of_the_caller_as_they_were():
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_between_the_announcement_and_the_start_stops_the_server(kept_logging, number):
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    interrupted = pytest.raises(KeyboardInterrupt)
 
-    with serving._returning_after_sigterm():
-        assert signal.getsignal(signal.SIGTERM) is not before
-        signal.raise_signal(signal.SIGTERM)
+    with interrupted if number is signal.SIGINT else contextlib.nullcontext():
+        serve(Starlette(), Listen(), announce=lambda url: signal.raise_signal(number))
 
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert {one: signal.getsignal(one) for one in before} == before
 
 
 def test_every_logged_line_is_a_json_object(kept_logging, capsys):
