@@ -9,10 +9,12 @@ import re
 import selectors
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from house import POLICY, TEAM, publish_request, worker_request, workspace_files
@@ -284,3 +286,37 @@ def test_a_port_in_use_is_told_clearly(place):
     assert "hint:" in said
     assert "Traceback" not in said
     assert backend.stop() == 0
+
+
+def test_git_is_ended_when_the_caller_of_a_clone_goes_away(place):
+    """A git that never stops sending stands for a large clone whose caller gives up."""
+    publisher = place.token("backend", "publisher")
+    pid = place.root / "pid"
+    fake = place.root / "bin" / "git"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\necho $$ > {pid}\nexec yes\n")
+    fake.chmod(0o755)
+    place.environment["PATH"] = f"{fake.parent}:{place.environment['PATH']}"
+    backend = place.backend()
+    author = BackendClient(place.http(backend.url, publisher))
+    author.publish(TEAM, publish_request(workspace_files()))
+
+    host, port = backend.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
+        connection.sendall(
+            b"POST /git/team.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+            b"Authorization: Bearer " + publisher.encode() + b"\r\n\r\n0000"
+        )
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        number = eventually(lambda: pid.exists() and pid.read_text().strip())
+    git = Path("/proc") / number
+
+    eventually(lambda: is_running(git), lambda running: not running)
+    assert backend.stop() == 0
+
+
+def is_running(process: Path) -> bool:
+    try:
+        return process.joinpath("stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -8,6 +8,7 @@ Source: gitprotocol-http, "Smart Clients"; git-upload-pack(1) ``--stateless-rpc`
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import zlib
 from collections.abc import AsyncIterator
@@ -143,12 +144,15 @@ async def _converse(process: asyncio.subprocess.Process, body: bytes) -> AsyncIt
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
+    """End git, if it runs still: all that was wanted of it has been read, or nobody reads on.
+
+    It is killed before anything is awaited: when the caller went away, this very task is cancelled,
+    and each await only says so again.
+    """
     if process.returncode is None:
-        try:
-            await asyncio.wait_for(process.wait(), timeout=1)
-        except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
             process.kill()
-            await process.wait()
+        await process.wait()
 
 
 def _packet(text: str) -> bytes:
