@@ -1,0 +1,176 @@
+"""Following, step by step: what a Backend may say, and that nothing it says ends the following."""
+
+from __future__ import annotations
+
+import pytest
+from house import OTHER, TEAM
+
+from yoi_bundles.errors import (
+    BundleError,
+    ForbiddenModeError,
+    MissingPrerequisiteError,
+    StorageFullError,
+    TransportError,
+)
+from yoi_bundles.runtime.follow import Follower
+from yoi_bundles.wire.backend_client import Polled
+
+
+class Peer:
+    """A Backend behind the client's verbs, over the library; misbehaves as a test says."""
+
+    def __init__(self, backend) -> None:
+        self.backend = backend
+        self.fetched: list[tuple] = []
+        self.failures: list[Exception] = []
+        self.reports: list[object] = []
+        self.report_failure: Exception | None = None
+        self.about = None
+
+    def poll(self, workspace, channel, etag):
+        view = self.backend.channel(self.about or workspace, channel)
+        now = f'"{view.revision.commit}"'
+        return Polled(None, now) if etag == now else Polled(view, now)
+
+    def fetch_bundle(self, workspace, digest, haves, write):
+        self.fetched.append(tuple(haves))
+        if self.failures:
+            raise self.failures.pop(0)
+        raw = self.backend.bundle_file(digest, haves=tuple(haves), workspace=workspace)
+        return write(raw.path.read_bytes())
+
+    def report(self, runtime_id, report):
+        self.reports.append(report)
+        if self.report_failure is not None:
+            raise self.report_failure
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def backend(house):
+    opened = house.backend()
+    house.publish(opened)
+    return opened
+
+
+@pytest.fixture
+def peer(backend):
+    return Peer(backend)
+
+
+@pytest.fixture
+def runtime(house):
+    return house.runtime()
+
+
+@pytest.fixture
+def follower(runtime, peer):
+    return Follower(runtime, peer, [TEAM], interval_seconds=3600)
+
+
+def test_what_is_held_is_not_fetched_even_without_an_etag(runtime, peer, follower):
+    follower.poll(TEAM)
+    again = Follower(runtime, peer, [TEAM], interval_seconds=3600)
+
+    assert again.poll(TEAM) is None
+    assert peer.fetched == [()]
+
+
+def test_an_increment_that_does_not_fit_is_fetched_whole(house, backend, peer, follower):
+    first = follower.poll(TEAM).status.revision
+    house.publish(backend, prompts__role__coder="\nBe exact.\n")
+    peer.failures = [MissingPrerequisiteError("lost")]
+
+    taken = follower.poll(TEAM)
+
+    assert peer.fetched == [(), (first.commit,), ()]
+    assert taken.status.is_current
+
+
+def test_what_may_pass_is_fetched_again_and_what_was_refused_is_not(house, backend, peer, follower):
+    peer.failures = [TransportError("cut")]
+    with pytest.raises(TransportError):
+        follower.poll(TEAM)
+    assert follower.poll(TEAM).is_new
+
+    house.publish(backend, prompts__role__coder="\nBe exact.\n")
+    peer.failures = [ForbiddenModeError("a link")]
+    with pytest.raises(ForbiddenModeError):
+        follower.poll(TEAM)
+    assert follower.poll(TEAM) is None
+    assert len(peer.fetched) == 3
+
+
+def test_a_backend_that_speaks_of_another_workspace_is_not_believed(house, backend, runtime, peer):
+    house.publish(backend, OTHER)
+    peer.about = OTHER
+    follower = Follower(runtime, peer, [TEAM], interval_seconds=3600)
+
+    with pytest.raises(TransportError, match="another workspace") as raised:
+        follower.poll(TEAM)
+
+    assert raised.value.retryable is False
+    assert peer.fetched == []
+    assert runtime.bundles().bundles == ()
+
+
+def test_a_round_never_raises_and_is_reported_even_so(runtime, peer, follower):
+    peer.failures = [StorageFullError("no room")]
+    peer.report_failure = TransportError("gone")
+
+    follower.poll_all()
+
+    assert len(peer.reports) == 1
+    assert "storage_full" in runtime.info().following[0].last_error
+
+
+def test_a_disk_too_full_for_the_reason_does_not_end_the_following(runtime, peer, follower):
+    peer.failures = [TransportError("cut")]
+    real = runtime.note_contact
+    failing = [StorageFullError("no room")]
+
+    def note(workspace, failure=None):
+        if failure is not None and failing:
+            raise failing.pop()
+        real(workspace, failure)
+
+    runtime.note_contact = note
+    follower.poll_all()
+    follower.poll_all()
+
+    assert failing == []
+    assert len(runtime.bundles(TEAM).bundles) == 1
+
+
+def test_a_new_policy_is_a_new_chance_for_what_was_refused(house, backend, peer):
+    policy = house.policy('schema = 1\n[bundles]\nworkspaces = ["other"]\n')
+    runtime = house.runtime(policy=policy)
+    follower = Follower(runtime, peer, [TEAM], interval_seconds=3600)
+    follower.poll_all()
+    follower.poll_all()
+    refused = len(peer.fetched)
+    house.policy()
+    runtime.policy.reload()
+    follower.poll_all()
+
+    assert refused == 0, "host policy accepts nothing of it, so nothing is fetched"
+    assert len(runtime.bundles(TEAM).bundles) == 1
+
+
+def test_a_follower_that_never_started_can_be_stopped(follower, peer):
+    follower.stop()
+    follower.poll_all()
+
+    assert peer.fetched == []
+
+
+def test_a_workspace_that_is_gone_is_noted(runtime, peer):
+    follower = Follower(runtime, peer, [OTHER], interval_seconds=3600)
+
+    with pytest.raises(BundleError):
+        follower.poll(OTHER)
+    follower.poll_all()
+
+    assert runtime.info().following[0].workspace == OTHER
