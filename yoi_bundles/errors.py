@@ -61,18 +61,21 @@ class UnsupportedDeclarationError(InvalidInputError):
     """A directory, key, kind or schema number that this version does not know."""
 
     code = "unsupported_declaration"
+    default_hint = "remove it, or use a version that knows it"
 
 
 class InvalidManifestError(InvalidInputError):
     """A file of the tree does not follow its schema, or a reference does not resolve inside it."""
 
     code = "invalid_manifest"
+    default_hint = "`yoi-bundles check` says what is wrong, with file and line"
 
 
 class ForbiddenMaterialError(InvalidInputError):
     """A secret value, a host path or a socket stands in a bundle."""
 
     code = "forbidden_material"
+    default_hint = "keep secrets in the host's secret store and refer to them as secret:<name>"
 
 
 class BundleMissingError(InvalidInputError):
@@ -124,30 +127,37 @@ class DigestMismatchError(VerificationError):
     """Content has another id than the one it was asked for by."""
 
     code = "digest_mismatch"
+    default_hint = "ask for the bundle by the digest of its tree: `git rev-parse <commit>^{tree}`"
 
 
 class ForbiddenPathError(VerificationError):
     """A name in a tree that is unsafe on some supported file system."""
 
     code = "forbidden_path"
+    default_hint = "rename it: letters, digits, `-`, `_` and single dots are safe everywhere"
 
 
 class ForbiddenModeError(VerificationError):
     """A tree entry that is neither a regular file (100644) nor a directory (40000)."""
 
     code = "forbidden_mode"
+    default_hint = "keep only plain files (100644) and directories in a bundle"
 
 
 class MalformedBundleError(VerificationError):
     """Header, pack, object or commit bytes that do not follow their format."""
 
     code = "malformed_bundle"
+    default_hint = (
+        "have it made anew by a Backend; a file that was changed on its way cannot be mended"
+    )
 
 
 class MissingObjectError(VerificationError):
     """The tip's closure is not exactly what came plus what the prerequisites hold."""
 
     code = "missing_object"
+    default_hint = "ask for a bundle file on a commit that is held here, or for a full one"
 
 
 class MissingPrerequisiteError(VerificationError):
@@ -160,6 +170,7 @@ class TooLargeError(VerificationError):
     """A limit was passed; ``limit`` and ``limit_name`` say which."""
 
     code = "too_large"
+    default_hint = "make it smaller, or have the operator raise the limit in [limits.receive]"
 
 
 class NotFastForwardError(VerificationError):
@@ -211,6 +222,18 @@ class InvalidHostPolicyError(PolicyError):
     """The host policy file is unsafe, unreadable or wrong: the Runtime does not start."""
 
     code = "invalid_host_policy"
+
+
+def is_refusal(error: BundleError) -> bool:
+    """Whether an error is a judgement on what was sent, which the same bytes would meet again.
+
+    A missing prerequisite is none: it speaks of the way something was sent. Neither is trouble
+    with credentials, with this machine or with the network.
+    """
+    content = (InvalidManifestError, UnsupportedDeclarationError, ForbiddenMaterialError)
+    if isinstance(error, MissingPrerequisiteError):
+        return False
+    return isinstance(error, (VerificationError, PolicyError, *content))
 
 
 # --- this machine must act ----------------------------------------------------------------------

@@ -22,6 +22,7 @@ from yoi_bundles.wire.asgi import (
     PROBLEM_RESPONSES,
     BodyLimit,
     add_common,
+    is_unchanged,
     operation_id,
     require_role,
     verify_role,
@@ -73,7 +74,7 @@ def create_app(backend: Backend) -> FastAPI:
     add_common(
         app,
         authenticate=backend.credentials.verify,
-        is_ready=lambda: True,
+        is_ready=backend.is_ready,
         default_body_bytes=backend.limits.request_bytes,
         body_limits=[
             BodyLimit(backend.limits.publish_bytes, "/v1/workspaces/", "/revisions"),
@@ -118,10 +119,12 @@ def _add_workspaces(app: FastAPI, backend: Backend) -> None:
 
     @app.get("/v1/workspaces/{workspace}/revisions", tags=["workspaces"], dependencies=[PUBLISHING])
     def list_revisions(
-        workspace: WorkspaceId, limit: Annotated[int, Query(ge=1, le=1000)] = 50
+        workspace: WorkspaceId,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+        before: Annotated[int | None, Query(ge=1)] = None,
     ) -> RevisionList:
-        """Newest revisions first."""
-        return publishing.revisions(workspace, limit=limit)
+        """Newest revisions first; `before` is `next` of the page before."""
+        return publishing.revisions(workspace, limit=limit, before=before)
 
     @app.get(
         "/v1/workspaces/{workspace}/revisions/{spelled}",
@@ -205,7 +208,7 @@ def _add_delivery(app: FastAPI, backend: Backend) -> None:
             # Who may see a digest is decided each time, so no shared cache may answer.
             "cache-control": "private, max-age=31536000, immutable",
         }
-        if request.headers.get("if-none-match") == file.etag:
+        if is_unchanged(request, file.etag):
             return Response(status_code=304, headers=headers)
         return FileResponse(file.path, media_type=BUNDLE_MEDIA_TYPE, headers=headers)
 
@@ -219,7 +222,7 @@ def _add_delivery(app: FastAPI, backend: Backend) -> None:
         """Where a channel points; with `If-None-Match` the way to ask for news."""
         view = backend.channel(workspace, channel, _runtime_of(backend, request))
         headers = {"etag": f'"{view.revision.commit}"', "cache-control": "private, no-cache"}
-        if request.headers.get("if-none-match") == headers["etag"]:
+        if is_unchanged(request, headers["etag"]):
             return Response(status_code=304, headers=headers)
         return JSONResponse(view.model_dump(mode="json", by_alias=True), headers=headers)
 

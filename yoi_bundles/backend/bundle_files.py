@@ -35,8 +35,11 @@ class BundleFile:
 
     @property
     def etag(self) -> str:
-        """Strong validator: what the file holds, and upon what."""
-        return f'"{self.digest}.{"full" if self.base is None else self.base}"'
+        """Strong validator: what the file holds, and upon what.
+
+        By commit, as one digest may have several revisions, and each has a file of its own.
+        """
+        return f'"{self.target}.{"full" if self.base is None else self.base}"'
 
 
 class BundleFiles:

@@ -9,7 +9,7 @@ from datetime import datetime
 from yoi_bundles.backend.registry import KnownRuntime, Registry
 from yoi_bundles.backend.sync import PushTokens
 from yoi_bundles.errors import BundleMissingError, ForbiddenError, InvalidInputError
-from yoi_bundles.model.ids import ChannelName, Name, RuntimeId, WorkspaceId
+from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
 from yoi_bundles.model.visibility import VisibilityPolicy
 from yoi_bundles.wire.messages import (
@@ -82,6 +82,10 @@ class Fleet:
         with contextlib.suppress(BundleMissingError):
             self._registry.credentials.revoke(str(runtime_id))
 
+    def use_visibility(self, visibility: VisibilityPolicy) -> None:
+        """Put another visibility policy in force."""
+        self._visibility = visibility
+
     def known(self, runtime_id: RuntimeId) -> KnownRuntime:
         """A Runtime as the Backend itself uses it.
 
@@ -95,13 +99,16 @@ class Fleet:
         return self._registry.all()
 
     def is_visible(
-        self, runtime: KnownRuntime, workspace: WorkspaceId, channel: ChannelName | None = None
+        self,
+        runtime: KnownRuntime,
+        workspace: WorkspaceId,
+        channel: ChannelName = MAIN_CHANNEL,
     ) -> bool:
-        """Whether a Runtime may have a workspace."""
+        """Whether a Runtime may have a channel of a workspace; every revision is on ``main``."""
         return self._visibility.is_visible(runtime.runtime_id, runtime.labels, workspace, channel)
 
     def visible_workspaces(self, runtime: KnownRuntime) -> tuple[WorkspaceId, ...]:
-        """Every workspace a Runtime may have."""
+        """Every workspace of which a Runtime may have the revisions."""
         return tuple(one for one in self._workspaces() if self.is_visible(runtime, one))
 
     def view(self, runtime_id: RuntimeId) -> RuntimeView:

@@ -114,14 +114,27 @@ class Publishing:
         """
         return self._repositories.get(workspace)
 
-    def revisions(self, workspace: WorkspaceId, *, limit: int = PAGE) -> RevisionList:
+    def revisions(
+        self, workspace: WorkspaceId, *, limit: int = PAGE, before: int | None = None
+    ) -> RevisionList:
         """Newest revisions first, at most ``limit``.
+
+        Args:
+            before: ``next`` of the page before: revisions with lower numbers only.
 
         Raises:
             WorkspaceNotVisibleError: There is no such workspace.
         """
-        newest = self.store(workspace).revisions()
-        return RevisionList(revisions=tuple(itertools.islice(newest, max(1, limit))))
+        older = (
+            one
+            for one in self.store(workspace).revisions()
+            if before is None or one.number < before
+        )
+        found = tuple(itertools.islice(older, max(1, limit) + 1))
+        page = found[: max(1, limit)]
+        return RevisionList(
+            revisions=page, next=str(page[-1].number) if len(found) > len(page) else None
+        )
 
     def revision(self, workspace: WorkspaceId, spelled: str) -> Revision:
         """The revision somebody means.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,12 @@ from yoi_bundles.backend.registry import KnownRuntime, Registry
 from yoi_bundles.backend.sync import Connect, PushSync, PushTokens
 from yoi_bundles.backend.views import browser_runtimes, browser_workspace
 from yoi_bundles.backend.visibility_file import read_visibility
-from yoi_bundles.errors import BundleMissingError, WorkspaceNotVisibleError
+from yoi_bundles.errors import (
+    BundleMissingError,
+    InvalidInputError,
+    StoreError,
+    WorkspaceNotVisibleError,
+)
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
@@ -29,6 +35,8 @@ from yoi_bundles.wire.messages import (
     SyncReply,
     SyncRequest,
 )
+
+log = logging.getLogger(__name__)
 
 
 class Backend:
@@ -44,16 +52,15 @@ class Backend:
         *,
         clock: Callable[[], datetime],
         limits: Limits,
-        connect: Connect | None,
+        connect: Connect,
     ) -> None:
         create_data_directory(data)
         self.publishing, self._repositories = open_publishing(data, clock, limits)
         self._registry = Registry(data / "registry.sqlite3")
         self._files = BundleFiles(data / "bundle-files")
         tokens = PushTokens(data / "push-tokens")
-        self._push = PushSync(
-            self._registry, self._files, clock=clock, connect=connect or tokens.connect
-        )
+        self._push = PushSync(self._registry, self._files, clock=clock, connect=connect)
+        self._visibility_file: Path | None = None
         self.fleet = Fleet(
             self._registry, visibility, tokens, workspaces=self._repositories.list, clock=clock
         )
@@ -69,6 +76,7 @@ class Backend:
         clock: Callable[[], datetime] = utc_now,
         limits: Limits = DEFAULT_LIMITS,
         connect: Connect | None = None,
+        runtime_ca_file: Path | None = None,
     ) -> Backend:
         """Open the Backend kept in a directory, or make it.
 
@@ -78,16 +86,21 @@ class Backend:
             clock: Now, with a time zone.
             limits: Bounds of what may be published.
             connect: How a Runtime is reached, for tests that misbehave.
+            runtime_ca_file: Certificates to trust when Runtimes are called.
 
         Raises:
             InvalidInputError: The visibility policy is wrong.
             StoreError: The directory cannot be used.
         """
-        if visibility is None:
+        file = visibility if isinstance(visibility, Path) else None
+        if file is not None:
+            visibility = read_visibility(file)
+        elif not isinstance(visibility, VisibilityPolicy):
             visibility = VisibilityPolicy(schema=1)
-        elif isinstance(visibility, Path):
-            visibility = read_visibility(visibility)
-        return cls(data, visibility, clock=clock, limits=limits, connect=connect)
+        connect = connect or PushTokens(data / "push-tokens", runtime_ca_file).connect
+        backend = cls(data, visibility, clock=clock, limits=limits, connect=connect)
+        backend._visibility_file = file
+        return backend
 
     def close(self) -> None:
         """Close repositories and the registry."""
@@ -104,6 +117,23 @@ class Backend:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def reload_visibility(self) -> None:
+        """Read the visibility policy's file again; a broken one leaves the old rules in force."""
+        if self._visibility_file is None:
+            return
+        try:
+            self.fleet.use_visibility(read_visibility(self._visibility_file))
+        except InvalidInputError as error:
+            log.error("the visibility policy was not reloaded: %s", error.message)
+
+    def is_ready(self) -> bool:
+        """Whether requests can be served now: the registry answers."""
+        try:
+            self._registry.credentials.list()
+        except StoreError:
+            return False
+        return True
 
     @property
     def credentials(self) -> Credentials:

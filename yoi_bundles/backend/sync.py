@@ -18,14 +18,20 @@ from yoi_bundles.errors import (
     BundleError,
     InvalidInputError,
     MissingPrerequisiteError,
-    PolicyError,
-    VerificationError,
+    is_refusal,
 )
 from yoi_bundles.model.ids import CommitId, RuntimeId, WorkspaceId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
 from yoi_bundles.wire.http import HttpClient
-from yoi_bundles.wire.messages import NackReason, RuntimeInfo, SyncOutcome, WorkspaceHaves
+from yoi_bundles.wire.messages import (
+    BundleStatus,
+    NackReason,
+    PutResult,
+    RuntimeInfo,
+    SyncOutcome,
+    WorkspaceHaves,
+)
 from yoi_bundles.wire.runtime_client import RuntimeClient
 from yoi_bundles.wire.tokens import read_token_file, write_token_file
 
@@ -42,10 +48,12 @@ class PushTokens:
 
     Args:
         root: Their directory.
+        ca_file: Certificates to trust instead of the system's when Runtimes are called.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, ca_file: Path | None = None) -> None:
         self._root = root
+        self._ca_file = None if ca_file is None else str(ca_file)
 
     def keep(self, runtime_id: RuntimeId, token: str) -> None:
         """Keep the token for a Runtime's own API.
@@ -69,9 +77,8 @@ class PushTokens:
         if runtime.endpoint is None:
             raise InvalidInputError(f"the runtime {runtime.runtime_id} has no endpoint; it pulls")
         file = self._root / str(runtime.runtime_id)
-        return RuntimeClient(
-            HttpClient(runtime.endpoint, read_token_file(file) if file.exists() else None)
-        )
+        token = read_token_file(file) if file.exists() else None
+        return RuntimeClient(HttpClient(runtime.endpoint, token, ca_file=self._ca_file))
 
 
 class PushSync:
@@ -139,13 +146,16 @@ class PushSync:
             return _outcome(runtime, "rejected", target, reason=refused)
         haves = _haves(client, target.workspace)
         if haves and haves[0] == target.commit:
-            self._note(runtime, target, info, fetched=False)
+            status = client.bundle_status(target.digest, target.workspace)
+            self._note(runtime, status, info, fetched=False)
             return _outcome(runtime, "current", target)
         try:
-            sent = self._send(client, store, target, haves)
-        except (VerificationError, PolicyError, InvalidInputError) as error:
+            sent, result = self._send(client, store, target, haves)
+        except BundleError as error:
+            if not is_refusal(error):
+                raise
             return self._rejected(runtime, target, info, error)
-        self._note(runtime, target, info, fetched=True)
+        self._note(runtime, result.status, info, fetched=True)
         return _outcome(runtime, "synced", target, sent=sent)
 
     def _send(
@@ -154,29 +164,29 @@ class PushSync:
         store: BundleStore,
         target: Revision,
         haves: Sequence[CommitId],
-    ) -> BundleFile:
+    ) -> tuple[BundleFile, PutResult]:
         file = self._files.get(store, target, haves)
         try:
-            client.put_bundle(target.workspace, target.digest, file.path)
+            return file, client.put_bundle(target.workspace, target.digest, file.path)
         except MissingPrerequisiteError:
             if file.base is None:
                 raise
             # It lost what it said it had; a full bundle needs nothing.
             file = self._files.get(store, target, ())
-            client.put_bundle(target.workspace, target.digest, file.path)
-        return file
+            return file, client.put_bundle(target.workspace, target.digest, file.path)
 
     def _note(
-        self, runtime: KnownRuntime, target: Revision, info: RuntimeInfo, *, fetched: bool
+        self, runtime: KnownRuntime, status: BundleStatus, info: RuntimeInfo, *, fetched: bool
     ) -> None:
         now = self._clock()
         self._registry.note_bundle(
             runtime.runtime_id,
-            target.workspace,
-            target.digest,
-            "accepted",
+            status.workspace,
+            status.digest,
+            status.state,
             checked=now,
             fetched=now if fetched else None,
+            activated=status.activated_at,
             policy_digest=info.policy_digest,
         )
 

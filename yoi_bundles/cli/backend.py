@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yoi_bundles.cli.options import data_option, listen_options, open_backend, visibility_option
+from yoi_bundles.cli.options import (
+    data_option,
+    listen_options,
+    open_backend,
+    runtime_ca_option,
+    visibility_option,
+)
 from yoi_bundles.cli.output import say
+from yoi_bundles.cli.reloading import reloading
 from yoi_bundles.cli.tokens import token_group
 from yoi_bundles.model.clock import utc_now
 
@@ -24,15 +31,29 @@ def command() -> None:
 @command.command("serve")
 @listen_options
 @visibility_option
+@runtime_ca_option
 @data_option
 @click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning"]))
-def serve_(*, listen: Listen, visibility: Path | None, data: Path, log_level: str) -> None:
-    """Serve the Backend of the data directory over HTTP until interrupted."""
+def serve_(
+    *,
+    listen: Listen,
+    visibility: Path | None,
+    runtime_ca_file: Path | None,
+    data: Path,
+    log_level: str,
+) -> None:
+    """Serve the Backend of the data directory over HTTP until interrupted.
+
+    SIGHUP reads the visibility policy again; a broken file leaves the old one in force.
+    """
     from yoi_bundles.backend.app import create_app
     from yoi_bundles.wire.serving import serve, verify_listen
 
     verify_listen(listen)
-    with open_backend(data, visibility) as backend:
+    with (
+        open_backend(data, visibility, runtime_ca_file) as backend,
+        reloading(backend.reload_visibility),
+    ):
         serve(
             create_app(backend),
             listen,

@@ -193,7 +193,20 @@ def listen_options(function: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
-def open_backend(data: Path, visibility: Path | None = None) -> Backend:
+def runtime_ca_option(function: F) -> F:
+    """``--runtime-ca-file``: certificates to trust when a Backend calls Runtimes."""
+    return click.option(
+        "--runtime-ca-file",
+        type=FILE,
+        envvar="YOI_BUNDLES_RUNTIME_CA_FILE",
+        show_envvar=True,
+        help="Certificates to trust when Runtimes are pushed to.",
+    )(function)
+
+
+def open_backend(
+    data: Path, visibility: Path | None = None, runtime_ca_file: Path | None = None
+) -> Backend:
     """The Backend in a data directory.
 
     Raises:
@@ -201,7 +214,7 @@ def open_backend(data: Path, visibility: Path | None = None) -> Backend:
     """
     from yoi_bundles.backend.service import Backend
 
-    return Backend.open(data / "backend", visibility=visibility)
+    return Backend.open(data / "backend", visibility=visibility, runtime_ca_file=runtime_ca_file)
 
 
 def open_runtime(data: Path, policy: Path | None, runtime_id: str = "local") -> Runtime:
@@ -237,7 +250,12 @@ def publishing_port(data: Path, remote: Remote | None) -> PublishingPort:
     return LocalPublishing(publishing, repositories.close)
 
 
-def backend_port(data: Path, remote: Remote | None, visibility: Path | None = None) -> BackendPort:
+def backend_port(
+    data: Path,
+    remote: Remote | None,
+    visibility: Path | None = None,
+    runtime_ca_file: Path | None = None,
+) -> BackendPort:
     """The Backend that a command talks to: over HTTP, or in the data directory.
 
     Raises:
@@ -246,7 +264,7 @@ def backend_port(data: Path, remote: Remote | None, visibility: Path | None = No
     from yoi_bundles.cli.ports import LocalBackend
 
     if remote is None:
-        return LocalBackend(open_backend(data, visibility))
+        return LocalBackend(open_backend(data, visibility, runtime_ca_file))
     from yoi_bundles.wire.backend_client import BackendClient
 
     return BackendClient(remote.connect())

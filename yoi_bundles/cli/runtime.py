@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +35,7 @@ from yoi_bundles.cli.output import (
     shown_time,
     warn,
 )
+from yoi_bundles.cli.reloading import reloading
 from yoi_bundles.cli.tokens import token_group
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import RuntimeId, WorkspaceId
@@ -85,7 +84,7 @@ def serve_(
     with (
         open_runtime(data, policy, runtime_id) as runtime,
         _following(runtime, remote, follow, poll_seconds),
-        _reloading(runtime),
+        reloading(runtime.policy.reload),
     ):
         serve(
             create_app(runtime),
@@ -120,20 +119,6 @@ def _following(
         yield
     finally:
         follower.stop()
-
-
-@contextlib.contextmanager
-def _reloading(runtime: Runtime) -> Iterator[None]:
-    def reload(number: int, frame: object) -> None:
-        # In a thread of its own: a second signal during a reload must not wait for the first in
-        # the very thread that the first runs in, and requests must not wait at all.
-        threading.Thread(target=runtime.policy.reload, name="reload").start()
-
-    previous = signal.signal(signal.SIGHUP, reload)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, previous)
 
 
 @contextlib.contextmanager

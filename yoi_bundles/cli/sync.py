@@ -13,6 +13,7 @@ from yoi_bundles.cli.options import (
     backend_port,
     data_option,
     json_option,
+    runtime_ca_option,
     visibility_option,
 )
 from yoi_bundles.cli.output import bad, dim, good, note, print_json, safe, say, shown_size, warn
@@ -33,6 +34,7 @@ COLOUR = {
 @click.argument("workspace", required=False)
 @click.option("-r", "--to", "runtimes", multiple=True, metavar="RUNTIME", help="Only to this one.")
 @visibility_option
+@runtime_ca_option
 @data_option
 @backend_options
 @json_option
@@ -41,6 +43,7 @@ def command(
     workspace: str | None,
     runtimes: tuple[str, ...],
     visibility: Path | None,
+    runtime_ca_file: Path | None,
     data: Path,
     remote: Remote | None,
     is_json: bool,
@@ -52,7 +55,7 @@ def command(
     """
     from yoi_bundles.cli.workspaces import find_workspace
 
-    port = backend_port(data, remote, visibility)
+    port = backend_port(data, remote, visibility, runtime_ca_file)
     try:
         name = find_workspace(workspace, port)
         if not is_json:

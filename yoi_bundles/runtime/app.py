@@ -28,6 +28,7 @@ from yoi_bundles.wire.messages import (
     BundleList,
     BundleStatus,
     CreatedWorker,
+    CredentialView,
     PutResult,
     ResolveReport,
     RuntimeInfo,
@@ -56,7 +57,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     add_common(
         app,
         authenticate=runtime.credentials.verify,
-        is_ready=lambda: True,
+        is_ready=runtime.is_ready,
         default_body_bytes=DEFAULT_LIMITS.request_bytes,
         body_limits=[BodyLimit(None, "/v1/config-bundles/")],
     )
@@ -84,19 +85,24 @@ def _add_bundles(app: FastAPI, runtime: Runtime) -> None:
     @app.head(
         "/v1/config-bundles/{digest}",
         tags=["bundles"],
-        dependencies=[BACKEND],
         response_model=BundleStatus,
         name="head_status",
     )
     @app.get(
         "/v1/config-bundles/{digest}",
         tags=["bundles"],
-        dependencies=[BACKEND],
         response_model=BundleStatus,
     )
-    def get_status(digest: Digest, workspace: WorkspaceId | None = None) -> Response:
-        """State and summary of one bundle."""
-        status = runtime.bundle_status(digest, workspace)
+    def get_status(
+        digest: Digest,
+        caller: Annotated[CredentialView, BACKEND],
+        workspace: WorkspaceId | None = None,
+    ) -> Response:
+        """State and summary of one bundle; asked by a Backend, it confirms the current one."""
+        if caller.role == "backend" and workspace is not None:
+            status = runtime.held.confirm(workspace, digest)
+        else:
+            status = runtime.bundle_status(digest, workspace)
         return JSONResponse(
             status.model_dump(mode="json", by_alias=True),
             headers={"cache-control": "private, no-cache"},

@@ -7,7 +7,7 @@ import random
 import threading
 from collections.abc import Sequence
 
-from yoi_bundles.errors import BundleError, MissingPrerequisiteError, TransportError
+from yoi_bundles.errors import BundleError, MissingPrerequisiteError, TransportError, is_refusal
 from yoi_bundles.model.ids import MAIN_CHANNEL, CommitId, WorkspaceId
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.wire.backend_client import BackendClient
@@ -122,7 +122,8 @@ class Follower:
         except MissingPrerequisiteError:
             return self._fetch(channel, ())
         except BundleError as error:
-            if getattr(error, "retryable", False):
+            if not is_refusal(error):
+                # Not the bundle's fault: a full disk or a lost connection may be over next time.
                 self._etags.pop(channel.workspace, None)
             raise
 

@@ -10,14 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from yoi_bundles.content import ParseCache, verify_content
-from yoi_bundles.errors import (
-    BundleMissingError,
-    InvalidInputError,
-    MissingPrerequisiteError,
-    PolicyDeniedError,
-    PolicyError,
-    VerificationError,
-)
+from yoi_bundles.errors import BundleError, BundleMissingError, PolicyDeniedError, is_refusal
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Advance, Revision
 from yoi_bundles.model.tree import TreeReader
@@ -102,20 +95,19 @@ class HeldBundles:
         """
         try:
             result = self._accept(workspace, expected, upload)
-        except MissingPrerequisiteError:
-            # Says nothing about the bundle, only about this way of sending it.
-            raise
-        except (VerificationError, PolicyError, InvalidInputError) as error:
-            if expected is not None:
+        except BundleError as error:
+            if expected is not None and is_refusal(error):
                 reason = NackReason(code=error.code, message=error.message, hint=error.hint)
                 self._catalog.note_rejected(workspace, expected, reason, self._clock())
             raise
         digest = result.revision.digest
         now = self._clock()
         self._catalog.note_received(workspace, digest, now)
-        self._catalog.note_contact(workspace, now)
+        status = self.status(digest, workspace)
+        if status.is_current:
+            self._catalog.note_contact(workspace, now)
         return PutResult(
-            status=self.status(digest, workspace),
+            status=status,
             is_new=result.is_new,
             received_bytes=result.received_bytes,
             objects=result.objects,
@@ -147,6 +139,17 @@ class HeldBundles:
         if signers is None:
             return None
         return self._verifiers.setdefault(signers, SshSignatureVerifier(Path(signers)))
+
+    def confirm(self, workspace: WorkspaceId, digest: Digest) -> BundleStatus:
+        """What a Backend asks of its newest bundle: if it is current here, that is a contact.
+
+        Raises:
+            BundleMissingError: Never seen here.
+        """
+        status = self.status(digest, workspace)
+        if status.is_current:
+            self._catalog.note_contact(workspace, self._clock())
+        return status
 
     # --- what is held ---
 

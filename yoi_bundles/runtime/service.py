@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from yoi_bundles import __version__
-from yoi_bundles.errors import BundleError
+from yoi_bundles.errors import BundleError, StoreError
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.host_policy import RUNTIME_FEATURES, HostPolicy
 from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId, WorkspaceId
@@ -207,6 +207,14 @@ class Runtime:
             last_error=last_error,
             staleness=staleness,
         )
+
+    def is_ready(self) -> bool:
+        """Whether requests can be served now: the catalog answers."""
+        try:
+            self._catalog.credentials.list()
+        except StoreError:
+            return False
+        return True
 
     def report(self) -> StatusReport:
         """What the Backend is told: identity, and the state of every bundle."""

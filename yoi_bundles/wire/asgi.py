@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -198,6 +197,17 @@ class MetricsMiddleware:
             self._seconds.labels(route).observe(time.perf_counter() - started)
 
 
+def is_unchanged(request: Request, etag: str) -> bool:
+    """Whether the caller has what it asks for already (RFC 9110, If-None-Match).
+
+    Args:
+        etag: Of what is here, quoted.
+    """
+    header = request.headers.get("if-none-match", "")
+    known = {entry.strip().removeprefix("W/") for entry in header.split(",")}
+    return "*" in known or etag in known
+
+
 def require_role(*roles: Role) -> Any:  # noqa: ANN401  (what FastAPI's own Depends returns)
     """A dependency that lets only these roles through and gives the caller's credential."""
 
@@ -300,20 +310,19 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, BundleError):
         # The framework turns whatever a body's stream raises into a 400 of its own.
         return problem_response(error.__cause__)
+    code = "bundle_missing" if error.status_code == 404 else "invalid_input"
     document = {
-        "type": "about:blank",
+        "type": f"urn:yoi-bundles:error:{code}",
         "title": str(error.detail),
         "status": error.status_code,
-        "detail": str(error.detail),
-        "code": {404: "bundle_missing", 405: "invalid_input"}.get(
-            error.status_code, "invalid_input"
-        ),
+        "detail": f"{str(error.detail).lower()}: no such route here",
+        "code": code,
     }
-    return Response(
-        json.dumps(document),
+    return JSONResponse(
+        document,
         status_code=error.status_code,
         media_type=PROBLEM_MEDIA_TYPE,
-        headers=error.headers,
+        headers=dict(error.headers or {}),
     )
 
 

@@ -253,6 +253,12 @@ def translated(method: str, path: str) -> Iterator[None]:
     except httpx2.TimeoutException as error:
         raise TransportError(f"{method} {path}: the server did not answer in time") from error
     except httpx2.ConnectError as error:
+        if _is_untrusted(error):
+            raise TransportError(
+                f"{method} {path}: the server's certificate is not trusted",
+                hint="--ca-file names the certificates to trust",
+                retryable=False,
+            ) from error
         raise TransportError(
             f"{method} {path}: no connection to the server", hint="is it running at this address?"
         ) from error
@@ -261,6 +267,15 @@ def translated(method: str, path: str) -> Iterator[None]:
     except RuntimeError as error:
         # What the library raises when another thread closed the client meanwhile.
         raise TransportError(f"{method} {path}: the client was closed", retryable=False) from error
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Whether a certificate is behind a connection that failed; the library wraps its cause."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:

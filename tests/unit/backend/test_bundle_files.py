@@ -60,8 +60,8 @@ def test_a_holder_of_the_parent_gets_an_increment_with_an_etag_of_its_own(store,
 
     assert increment.base == head.parent
     assert increment.size_bytes < full.size_bytes / 5
-    assert full.etag == f'"{head.digest}.full"'
-    assert increment.etag == f'"{head.digest}.{head.parent}"'
+    assert full.etag == f'"{head.commit}.full"'
+    assert increment.etag == f'"{head.commit}.{head.parent}"'
 
 
 def test_many_who_ask_at_once_cost_one_build(store, files):
