@@ -32,6 +32,7 @@ from yoi_bundles.content import (
     material,
     merge_profile,
     parse,
+    tool_schema,
     variables,
 )
 from yoi_bundles.content.cache import CACHE_BYTES
@@ -616,7 +617,7 @@ def test_what_is_prose_and_what_is_looked_at_in_a_schema():
     assert prose is not None
     assert looked_at is not None
     assert set(code_spans(prose[1])) == host_paths._PROSE
-    assert set(code_spans(looked_at[1])) == host_paths._SCHEMA_VALUES
+    assert set(code_spans(looked_at[1])) == tool_schema._EXAMPLES
 
 
 # --- checking ---

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from yoi_bundles.content.findings import MATERIAL, finding_at, shown_path
+from yoi_bundles.content.tool_schema import is_data
 from yoi_bundles.model.bundle import Finding, KeyPath, Source
 
 _PROSE = frozenset({"description", "name", "title", "reason"})
 _SCHEMA = "input_schema"
-_SCHEMA_VALUES = frozenset({"default", "const", "enum", "examples"})
 # A path starts the value or follows what separates an option from its argument.
 _EDGE = r"(?:^|(?<=[\s=:,;\"'@(\[]))"
 _RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -86,6 +86,6 @@ def _machine_values(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, str
         inside = (*path, key)
         if key in _PROSE and _SCHEMA not in path and isinstance(inner, str):
             continue
-        if isinstance(inner, str) and _SCHEMA in path and not _SCHEMA_VALUES & set(inside):
+        if isinstance(inner, str) and _SCHEMA in path and not is_data(inside):
             continue
         yield from _machine_values(inner, inside)

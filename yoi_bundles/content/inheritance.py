@@ -16,8 +16,8 @@ from yoi_bundles.model.declarations import Profile
 MAX_DEPTH = 8
 """Parents above a profile."""
 
-_OWN = ("description", "abstract", "extends")
-"""Keys that are never inherited."""
+NOT_INHERITED = frozenset({"description", "abstract", "extends"})
+"""Keys that are a profile's own."""
 
 
 def merge_tables(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def merge_profile(chain: list[Declared[Profile]]) -> Profile:
     """
     merged: dict[str, Any] = {}
     for declared in reversed(chain[1:]):
-        inherited = {k: v for k, v in declared.table.items() if k not in _OWN}
+        inherited = {k: v for k, v in declared.table.items() if k not in NOT_INHERITED}
         merged = merge_tables(merged, inherited)
     return Profile.model_validate(merge_tables(merged, chain[0].table))
 

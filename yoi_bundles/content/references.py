@@ -176,8 +176,11 @@ def _ungranted(source: Source, path: KeyPath, kind: str, name: str) -> Finding:
 
 
 def used_plugins(declarations: Declarations) -> set[str]:
-    """Plugins that a profile or a tool names."""
+    """Plugins that a profile, a tool or another plugin asks for, in whatever way."""
     used = {str(tool.value.plugin) for tool in declarations.tools.values() if tool.value.plugin}
+    asked = [ref for tool in declarations.tools.values() for ref in tool.value.needs]
+    asked += [ref for plugin in declarations.plugins.values() for ref in plugin.value.permissions]
+    used.update(str(ref.name) for ref in asked if ref.kind == "plugin")
     for profile in declarations.profiles.values():
         plugins = profile.value.plugins
         used.update(str(name) for name in (*plugins.required, *plugins.optional))

@@ -16,6 +16,35 @@ _ROOT: KeyPath = ("input_schema",)
 _TYPES = frozenset({"null", "boolean", "object", "array", "number", "string", "integer"})
 _EXAMPLES = frozenset({"default", "const", "enum", "examples"})
 """Keys whose value is data, not schema."""
+_NAMING = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
+"""Keys below which a key is a name somebody chose, not one of JSON Schema's words."""
+
+
+def find_keyword(path: KeyPath) -> str | int | None:
+    """What the last part of a key path inside a schema means to JSON Schema.
+
+    Args:
+        path: From ``input_schema`` on.
+
+    Returns:
+        The keyword or array position; None for a chosen name. Inside data (``default``, ``enum``
+        …) it is the keyword that holds the data.
+    """
+    is_name = False
+    last: str | int | None = None
+    for part in path[1:]:
+        if is_name:
+            last, is_name = None, False
+            continue
+        if part in _EXAMPLES:
+            return part
+        last, is_name = part, part in _NAMING
+    return last
+
+
+def is_data(path: KeyPath) -> bool:
+    """Whether a key path inside a schema leads to data rather than to schema."""
+    return find_keyword(path) in _EXAMPLES
 
 
 def find_schema_faults(schema: Mapping[str, Any], source: Source) -> list[Finding]:
@@ -33,10 +62,11 @@ def find_schema_faults(schema: Mapping[str, Any], source: Source) -> list[Findin
 
 
 def _find_value_fault(path: KeyPath, value: object) -> str | None:
-    key = "" if _EXAMPLES & set(path) else path[-1]
+    key = find_keyword(path)
     if key == "$ref" and not (isinstance(value, str) and value.startswith("#")):
         return "`$ref` must stay inside this schema (`#/…`)"
-    if key == "type" and isinstance(value, str) and value not in _TYPES:
+    types = value if isinstance(value, list) else [value]
+    if key == "type" and not isinstance(value, dict) and not _TYPES.issuperset(map(str, types)):
         return "`type` is none of JSON Schema's types"
     if isinstance(value, bool | str | dict | list):
         return None

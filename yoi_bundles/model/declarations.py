@@ -259,6 +259,8 @@ class Tool(Model):
             raise ValueError('command belongs to kind = "mcp-stdio", which needs it')
         if (self.kind == "plugin") != (self.plugin is not None):
             raise ValueError('plugin belongs to kind = "plugin", which needs it')
+        if self.builtin is not None and self.kind != "builtin":
+            raise ValueError('builtin belongs to kind = "builtin"')
         if (self.environment or self.arguments) and self.kind != "mcp-stdio":
             raise ValueError('environment and arguments belong to kind = "mcp-stdio"')
         return self
@@ -287,7 +289,7 @@ class ToolPolicy(Model):
 class AllowedFinding(Model):
     """One ``[[allow]]`` entry of ``policies/allow.toml``: a false alarm of the text scan."""
 
-    fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16,64}$")]
+    fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
     reason: Line
 
 

@@ -35,7 +35,11 @@ HostPattern: TypeAlias = Annotated[
     str,
     StringConstraints(
         max_length=260,
-        pattern=r"^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?$",
+        pattern=(
+            r"^(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
+            r"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]"
+            r"|6553[0-5]))?$"
+        ),
     ),
 ]
 """``host``, ``host:port`` or ``*.domain[:port]``; without a port: 443."""

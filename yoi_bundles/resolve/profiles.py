@@ -21,8 +21,6 @@ from yoi_bundles.resolve.places import invalid_manifest, make_place
 MAX_PARENTS = inheritance.MAX_DEPTH
 """Profiles above the selected one."""
 
-_NOT_INHERITED = frozenset({"description", "abstract", "extends"})
-
 _Setters: TypeAlias = dict[KeyPath, tuple[Source, ...]]
 
 
@@ -73,7 +71,7 @@ def merge_profile(bundle: Bundle, name: Name) -> MergedProfile:
     chain = _list_chain(bundle, name)
     setters: _Setters = {}
     for _, declared in chain[:-1]:
-        inherited = {k: v for k, v in declared.table.items() if k not in _NOT_INHERITED}
+        inherited = {k: v for k, v in declared.table.items() if k not in inheritance.NOT_INHERITED}
         _note_setters(inherited, (), declared.source, setters)
     own = chain[-1][1]
     _note_setters(own.table, (), own.source, setters)
