@@ -116,8 +116,11 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
-    except BrokenPipeError:
-        # The reader (`| head`) has seen enough; silence the flush at exit too.
+    except SystemExit:
+        # click ends the process with 1, "the answer is no", when the reader (`| head`) has seen
+        # enough. That is no answer; the flush at exit is silenced too.
+        if type(sys.stdout).__name__ != "PacifyFlushWrapper":
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return result if isinstance(result, int) else 0
