@@ -102,6 +102,7 @@ def run(arguments: Sequence[str]) -> int:
         color = {"color": False}
     elif os.environ.get("FORCE_COLOR"):
         color = {"color": True}
+    output = sys.stdout
     try:
         result = cli.main(list(arguments), prog_name="yoi-bundles", standalone_mode=False, **color)
     except BundleError as error:
@@ -118,8 +119,9 @@ def run(arguments: Sequence[str]) -> int:
         return 130
     except SystemExit:
         # click ends the process with 1, "the answer is no", when the reader (`| head`) has seen
-        # enough. That is no answer; the flush at exit is silenced too.
-        if type(sys.stdout).__name__ != "PacifyFlushWrapper":
+        # enough; it has put something in the place of standard output then. That is no answer, and
+        # the flush at exit is silenced too.
+        if sys.stdout is output:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
