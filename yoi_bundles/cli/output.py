@@ -100,8 +100,6 @@ def print_finding(finding: Finding) -> None:
     say(f"{bold(safe(place))}: {colour(finding.code)}: {safe(finding.message)}")
     if finding.hint:
         say(dim(f"    {safe(finding.hint)}"))
-    if finding.fingerprint:
-        say(dim(f"    fingerprint {finding.fingerprint} (policies/allow.toml)"))
 
 
 def print_error(error: BundleError, *, is_json: bool) -> None:
