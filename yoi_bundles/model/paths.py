@@ -23,7 +23,8 @@ _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9
 _DOTGIT = re.compile(
     r"(?i)(\.git|\.gitmodules|\.gitattributes|(git|gitmod|gitatt|gi[0-9a-f]{4})~\d+)"
 )
-_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+# Cn: what a later Unicode assigns may fold or compose, so two hosts would not agree on it.
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Cs", "Co", "Zl", "Zp"})
 # Default_Ignorable_Code_Point outside category Cf: invisible, so two names look like one.
 _IGNORABLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
@@ -44,7 +45,7 @@ def verify_name(name: str, limits: Limits = DEFAULT_LIMITS) -> str:
     Raises:
         ForbiddenPathError: The name is empty, ``.`` or ``..``, a spelling of ``.git``, a Windows
             device or stream, not in NFC, too long, ends with a dot or a space, or holds a
-            separator, control, bidirectional or invisible character.
+            separator, control, bidirectional, invisible or unassigned character.
     """
     reason = _find_fault(name, limits)
     if reason is not None:
@@ -79,7 +80,7 @@ def _find_character_fault(name: str) -> str | None:
             return f"holds the reserved character {character!a}"
         category = unicodedata.category(character)
         if category in _FORBIDDEN_CATEGORIES or (category == "Zs" and character != " "):
-            return f"holds the control or invisible character {character!a}"
+            return f"holds the control, invisible or unassigned character {character!a}"
     if _IGNORABLE.search(name):
         return "holds an invisible character"
     if not unicodedata.is_normalized("NFC", name):
