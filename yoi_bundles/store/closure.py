@@ -28,6 +28,7 @@ from yoi_bundles.store.trees import compare_trees
 
 _MAX_MEASURES = 100_000
 _MAX_PARSED_TREES = 20_000
+_MAX_PARSED_ENTRIES = 100_000
 
 
 class Measure(NamedTuple):
@@ -113,6 +114,10 @@ class MeasureBook:
         return known
 
 
+def _kind_of(is_tree: bool) -> Kind:
+    return Kind.TREE if is_tree else Kind.BLOB
+
+
 class HeldClosure:
     """Everything that the prerequisites of a bundle file reach, found only as far as asked.
 
@@ -126,15 +131,15 @@ class HeldClosure:
         self, objects: ObjectDatabase, history: History, prerequisites: Iterable[Revision]
     ) -> None:
         self._objects = objects
-        self._known: set[Oid] = set()
+        self._known: dict[Oid, Kind] = {}
         self._steps = self._explore(history, tuple(prerequisites))
 
     def note(self, entries: Iterable[TreeEntry]) -> None:
         """Remember entries of a directory that a prerequisite is known to reach."""
-        self._known.update(entry.oid for entry in entries)
+        self._known.update((entry.oid, _kind_of(entry.is_tree)) for entry in entries)
 
-    def holds(self, oid: Oid) -> bool:
-        """Whether a prerequisite reaches an object.
+    def find_kind(self, oid: Oid) -> Kind | None:
+        """The type of an object that a prerequisite reaches, or None if none does.
 
         The trees of the prerequisites are searched before their history.
 
@@ -143,17 +148,18 @@ class HeldClosure:
         """
         while oid not in self._known:
             if next(self._steps, None) is None:
-                return False
-        return True
+                return None
+        return self._known[oid]
 
     def _explore(self, history: History, tips: tuple[Revision, ...]) -> Iterator[bool]:
         for tip in tips:
             newer: Oid | None = None
             for revision in history.walk(tip):
                 older = revision.digest.raw
-                self._known.update((older, revision.commit.raw))
-                steps = compare_trees(self._objects.read_tree, newer, older)
-                self._known.update(step.new for step in steps if step.new is not None)
+                self._known.update({older: Kind.TREE, revision.commit.raw: Kind.COMMIT})
+                for step in compare_trees(self._objects.read_tree, newer, older):
+                    if step.new is not None:
+                        self._known[step.new] = _kind_of(step.is_tree)
                 newer = older
                 yield True
 
@@ -184,6 +190,7 @@ class ClosureCheck:
         self._limits = limits
         self._trees: dict[Oid, Measure] = {}
         self._entries: dict[Oid, tuple[TreeEntry, ...]] = {}
+        self._parsed_entries = 0
         self.used: set[Oid] = set()
 
     def verify_tree(self, tree: Oid, before: Oid | None) -> None:
@@ -223,9 +230,16 @@ class ClosureCheck:
         return measure
 
     def _measure_held(self, tree: Oid, before: Oid | None) -> Measure:
-        if tree != before and not self._held.holds(tree):
-            raise _missing(tree)
+        if tree != before:
+            self._verify_held(tree, Kind.TREE)
         return self._book.measure(tree)
+
+    def _verify_held(self, oid: Oid, wanted: Kind) -> None:
+        """Reached by a prerequisite, and of the type that the new tree says."""
+        kind = self._held.find_kind(oid)
+        if kind is None:
+            raise _missing(oid)
+        _verify_kind(oid, kind, wanted)
 
     def _visit_entries(self, tree: Oid, before: Oid | None, depth: int) -> Measure:
         entries = self._parse(tree)
@@ -240,8 +254,9 @@ class ClosureCheck:
     def _parse(self, tree: Oid) -> tuple[TreeEntry, ...]:
         # (5) the raw bytes of every tree that came are checked here.
         entries = parse_tree(self._pack.read(tree), self._limits)
-        if len(self._entries) > _MAX_PARSED_TREES:
-            self._entries = {}
+        self._parsed_entries += len(entries)
+        if len(self._entries) > _MAX_PARSED_TREES or self._parsed_entries > _MAX_PARSED_ENTRIES:
+            self._entries, self._parsed_entries = {}, len(entries)
         self._entries[tree] = entries
         return entries
 
@@ -263,16 +278,21 @@ class ClosureCheck:
         if packed is not None:
             self._use(oid, packed.kind, Kind.BLOB)
             return packed.size
-        if oid != before and not self._held.holds(oid):
-            raise _missing(oid)
+        if oid != before:
+            self._verify_held(oid, Kind.BLOB)
         return self._objects.blob_size(oid)
 
     def _use(self, oid: Oid, kind: Kind, wanted: Kind) -> None:
-        if kind != wanted:
-            raise MalformedBundleError(
-                f"a tree names a {kind.name.lower()} as a {wanted.name.lower()}", object=oid.hex()
-            )
+        _verify_kind(oid, kind, wanted)
         self.used.add(oid)
+
+
+def _verify_kind(oid: Oid, kind: Kind, wanted: Kind) -> None:
+    if kind != wanted:
+        raise MalformedBundleError(
+            f"a {kind.name.lower()} is named as if it were a {wanted.name.lower()}",
+            object=oid.hex(),
+        )
 
 
 def _missing(oid: Oid) -> MissingObjectError:

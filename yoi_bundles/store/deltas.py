@@ -5,6 +5,7 @@ Source: gitformat-pack, "Deltified representation" and "Size encoding".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from dulwich.pack import create_delta
@@ -17,6 +18,8 @@ _FINE_BYTES = 96 * 1024
 """Up to here byte-exact matching is used; its time grows with the product of both sizes."""
 _COPY_BYTES = 0xFFFF
 _INSERT_BYTES = 127
+_COMMAND_COST_BYTES = 512
+_BILLED_COMMANDS = 1024
 
 
 def read_size(data: bytes, position: int) -> tuple[int, int]:
@@ -47,18 +50,26 @@ def read_size(data: bytes, position: int) -> tuple[int, int]:
     raise MalformedBundleError("a size is absurdly large")
 
 
-def apply_delta(base: bytes, delta: bytes, max_bytes: int) -> bytes:
+def _spend_nothing(_: int) -> None:
+    """For callers that made the delta themselves."""
+
+
+def apply_delta(
+    base: bytes, delta: bytes, max_bytes: int, spend: Callable[[int], None] = _spend_nothing
+) -> bytes:
     """Rebuild an object from its base.
 
     Args:
         base: The base object's whole content.
         delta: The inflated delta.
         max_bytes: Bound of the result, checked before anything is built.
+        spend: Is told what the commands cost, in bytes that could be inflated in the same time;
+            a delta can make few bytes by very many commands.
 
     Raises:
         MalformedBundleError: The delta was made for another base, is truncated, copies from
             outside the base, or makes more or less than it says.
-        TooLargeError: The result would be larger than ``max_bytes``.
+        TooLargeError: The result would be larger than ``max_bytes``, or ``spend`` says so.
     """
     base_size, position = read_size(delta, 0)
     result_size, position = read_size(delta, position)
@@ -68,28 +79,31 @@ def apply_delta(base: bytes, delta: bytes, max_bytes: int) -> bytes:
         raise TooLargeError(
             "a delta makes too large an object", limit=max_bytes, limit_name="object_bytes"
         )
-    pieces: list[bytes] = []
-    room, end = result_size, len(delta)
+    result = bytearray()
+    commands, end = 0, len(delta)
     while position < end:
         command = delta[position]
         position += 1
+        commands += 1
+        if commands == _BILLED_COMMANDS:
+            spend(commands * _COMMAND_COST_BYTES)
+            commands = 0
         if command & 0x80:
             start, size, position = _read_copy(command, delta, position)
             if start + size > base_size:
                 raise MalformedBundleError("a delta copies from outside its base")
-            piece = base[start : start + size]
+            if len(result) + size > result_size:
+                raise MalformedBundleError("a delta makes more than it says")
+            result += base[start : start + size]
         else:
-            piece = delta[position : position + command]
-            position += command
-            if command == 0 or len(piece) != command:
+            if command == 0 or position + command > end:
                 raise MalformedBundleError("a delta has an empty or truncated insert")
-        room -= len(piece)
-        if room < 0:
-            raise MalformedBundleError("a delta makes more than it says")
-        pieces.append(piece)
-    if room:
-        raise MalformedBundleError("a delta makes less than it says")
-    return b"".join(pieces)
+            result += delta[position : position + command]
+            position += command
+    spend(commands * _COMMAND_COST_BYTES)
+    if len(result) != result_size:
+        raise MalformedBundleError("a delta makes more or less than it says")
+    return bytes(result)
 
 
 def _read_copy(command: int, delta: bytes, position: int) -> tuple[int, int, int]:

@@ -8,11 +8,13 @@ Source: gitformat-pack; docs/format.md, "Order of writes".
 
 from __future__ import annotations
 
+import itertools
 import os
 import zlib
 from hashlib import sha256
 from pathlib import Path
 
+from yoi_bundles.store.mapped import read_slices
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import OID_BYTES, Kind
 from yoi_bundles.store.packreader import ReceivedPack
@@ -46,7 +48,8 @@ def write_received_pack(
     body = pack.view[PACK_HEADER_BYTES:-OID_BYTES]
     with path.open("wb") as file:
         digest = sha256()
-        for part in (encode_pack_header(len(entries) + len(bases)), body):
+        head = encode_pack_header(len(entries) + len(bases))
+        for part in itertools.chain((memoryview(head),), read_slices(body)):
             digest.update(part)
             file.write(part)
         body.release()

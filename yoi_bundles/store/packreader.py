@@ -19,13 +19,19 @@ from typing import NamedTuple, TypeAlias
 from yoi_bundles.errors import MalformedBundleError, MissingObjectError, TooLargeError
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.store.deltas import apply_delta, read_size
+from yoi_bundles.store.mapped import SLICE_BYTES, forget_pages, read_slices
 from yoi_bundles.store.objects import OID_BYTES, Kind, Oid, hash_object
+from yoi_bundles.store.packtable import PackTable
 from yoi_bundles.store.packwriter import OFS_DELTA, PACK_HEADER_BYTES, REF_DELTA, PackEntry
 
 _SMALLEST_ENTRY_BYTES = 9
 """One header byte and the shortest zlib stream."""
 _KEPT_BYTES = 64 * 1024 * 1024
 _KEPT_DELTA_BYTES = 32 * 1024 * 1024
+_KEPT_OVERHEAD_BYTES = 200
+"""What it costs to remember a few bytes."""
+_MISSED_BASE_COST_BYTES = 128 * 1024
+"""What a look for a base that is not held takes, in bytes inflated in the same time."""
 _WINDOW_SLACK = 64
 _KINDS = MappingProxyType({int(kind): kind for kind in Kind})
 
@@ -76,10 +82,9 @@ class ReceivedPack:
         self._kept: OrderedDict[Oid, bytes] = OrderedDict()
         self._kept_left = _KEPT_BYTES
         self._delta_left = _KEPT_DELTA_BYTES
-        self._raw: dict[int, _Raw] = {}
-        self._oid_at: dict[int, Oid] = {}
-        self._crc: dict[int, int] = {}
-        self._waiting: dict[int | Oid, list[tuple[_Raw, bytes | None]]] = {}
+        self._table = PackTable()
+        self._waiting: dict[int | Oid, list[int]] = {}
+        self._waiting_data: dict[int, bytes] = {}
         self.objects: dict[Oid, PackedObject] = {}
         self.external_bases: dict[Oid, int] = {}
         self.inflated_bytes = 0
@@ -90,7 +95,7 @@ class ReceivedPack:
     def entries(self) -> list[PackEntry]:
         """What an index of the pack says."""
         return [
-            PackEntry(oid, packed.offset, self._crc[packed.offset])
+            PackEntry(oid, packed.offset, self._table.crc(packed.offset))
             for oid, packed in self.objects.items()
         ]
 
@@ -110,11 +115,14 @@ class ReceivedPack:
 
     def _scan(self) -> None:
         count = self._verify_frame()
-        position = PACK_HEADER_BYTES
+        position = forgotten = PACK_HEADER_BYTES
         for _ in range(count):
             raw, data = self._read_entry(position)
             position = raw.end
             self._take(raw, data)
+            if position - forgotten > SLICE_BYTES:
+                forget_pages(self.view)
+                forgotten = position
         if position != self._end:
             raise MalformedBundleError("the pack has bytes after its last object")
 
@@ -127,7 +135,10 @@ class ReceivedPack:
             raise _too_large("objects", self._limits.objects)
         if count * _SMALLEST_ENTRY_BYTES > self._end - PACK_HEADER_BYTES:
             raise MalformedBundleError("the pack says it has more objects than fit into it")
-        if sha256(view[: self._end]).digest() != bytes(view[self._end :]):
+        checksum = sha256()
+        for part in read_slices(view[: self._end]):
+            checksum.update(part)
+        if checksum.digest() != bytes(view[self._end :]):
             raise MalformedBundleError("the pack's checksum is wrong")
         return count
 
@@ -141,7 +152,7 @@ class ReceivedPack:
         if kind == OFS_DELTA:
             distance, position = self._read_distance(position)
             base = offset - distance
-            if distance == 0 or base not in self._raw:
+            if not self._table.has(base):
                 raise MalformedBundleError("a delta's base offset is not that of an object")
         elif kind == REF_DELTA:
             base = bytes(self.view[position : position + OID_BYTES])
@@ -150,8 +161,7 @@ class ReceivedPack:
             raise MalformedBundleError(f"object type {kind} has no place in a bundle")
         data, end = self._inflate(position, size)
         raw = _Raw(offset, kind, size, position, end, base)
-        self._raw[offset] = raw
-        self._crc[offset] = zlib.crc32(self.view[offset:end])
+        self._table.add(raw.offset, size, position, base, zlib.crc32(self.view[offset:end]))
         return raw, data
 
     def _byte(self, position: int) -> int:
@@ -185,6 +195,8 @@ class ReceivedPack:
     def _inflate(self, position: int, size: int) -> tuple[bytes, int]:
         """Inflate exactly ``size`` bytes; the stream must end there and nowhere else."""
         self._spend(size)
+        if position >= self._end:
+            raise MalformedBundleError("the pack ends inside an object")
         if size > (self._end - position) * self._limits.inflate_ratio:
             raise _too_large("inflate_ratio", self._limits.inflate_ratio)
         stream = zlib.decompressobj()
@@ -213,16 +225,19 @@ class ReceivedPack:
     def _take(self, raw: _Raw, data: bytes) -> None:
         """Hash an object, or keep a delta until its base is known."""
         if raw.base is None:
-            self._finish(raw, _KINDS[raw.kind], data, 0)
+            self._finish(raw.offset, _KINDS[raw.kind], data, 0)
             return
-        base = self._oid_at.get(raw.base) if isinstance(raw.base, int) else raw.base
-        if base is not None and base in self.objects:
-            self._apply(raw, data, self.objects[base].kind, self.read(base), base)
+        base = self._table.oid(raw.base) if isinstance(raw.base, int) else raw.base
+        packed = None if base is None else self.objects.get(base)
+        if base is not None and packed is not None:
+            self._apply(raw.offset, data, packed.kind, self.read(base), packed.depth + 1)
             return
         self._verify_delta(data)
-        keep = len(data) <= self._delta_left
-        self._delta_left -= len(data) if keep else 0
-        self._waiting.setdefault(raw.base, []).append((raw, data if keep else None))
+        cost = len(data) + _KEPT_OVERHEAD_BYTES
+        if cost <= self._delta_left:
+            self._delta_left -= cost
+            self._waiting_data[raw.offset] = data
+        self._waiting.setdefault(raw.base, []).append(raw.offset)
 
     def _verify_delta(self, data: bytes) -> None:
         """Bounds of a delta that has to wait: its sizes are looked at now."""
@@ -231,99 +246,113 @@ class ReceivedPack:
         if size > self._limits.object_bytes:
             raise _too_large("object_bytes", self._limits.object_bytes)
 
-    def _apply(self, raw: _Raw, delta: bytes, kind: Kind, base: bytes, base_oid: Oid) -> None:
-        packed = self.objects.get(base_oid)
-        depth = 1 if packed is None else packed.depth + 1
+    def _apply(self, offset: int, delta: bytes, kind: Kind, base: bytes, depth: int) -> Oid:
+        """Make an object of its base, record it, and whatever waited for it."""
+        return self._finish(offset, kind, self._make(delta, base, depth), depth)
+
+    def _make(self, delta: bytes, base: bytes, depth: int) -> bytes:
         if depth > self._limits.delta_depth:
             raise _too_large("delta_depth", self._limits.delta_depth)
         room = min(self._limits.object_bytes, self._work_left)
-        data = apply_delta(base, delta, room)
+        data = apply_delta(base, delta, room, self._spend)
         self._spend(len(data))
-        self._finish(raw, kind, data, depth)
+        return data
 
-    def _finish(self, raw: _Raw, kind: Kind, data: bytes, depth: int) -> None:
+    def _finish(self, offset: int, kind: Kind, data: bytes, depth: int) -> Oid:
         """Record an object under its id, then every delta that waited for it."""
-        oid = self._record(raw, kind, data, depth)
-        if not self._waiting:
-            return
-        queue = [(raw.offset, oid, kind, data, depth)]
-        while queue:
-            offset, oid, kind, data, depth = queue.pop()
-            for child, delta in self._waiting.pop(offset, []) + self._waiting.pop(oid, []):
-                made = self._apply_waiting(child, delta, kind, data, depth + 1)
-                queue.append((child.offset, self._record(*made), *made[1:]))
+        oid = self._record(offset, kind, data, depth)
+        awaited = [oid] if self._is_awaited(offset, oid) else []
+        while awaited:
+            awaited += self._make_waiting(awaited.pop())
+        return oid
 
-    def _record(self, raw: _Raw, kind: Kind, data: bytes, depth: int) -> Oid:
+    def _is_awaited(self, offset: int, oid: Oid) -> bool:
+        return offset in self._waiting or oid in self._waiting
+
+    def _make_waiting(self, base: Oid) -> list[Oid]:
+        """Make all deltas on one object; those that others wait for are returned.
+
+        Only one base is in memory at a time, however many deltas waited for it.
+        """
+        packed, data = self.objects[base], self.read(base)
+        offsets = self._waiting.pop(packed.offset, []) + self._waiting.pop(base, [])
+        made = self._make_all(offsets, packed.kind, data, packed.depth + 1)
+        return [oid for oid in made if self._is_awaited(self.objects[oid].offset, oid)]
+
+    def _make_all(self, offsets: list[int], kind: Kind, base: bytes, depth: int) -> list[Oid]:
+        made: list[Oid] = []
+        for offset in offsets:
+            delta = self._waiting_data.pop(offset, None)
+            if delta is None:
+                delta = self._inflate(*self._table.stream(offset))[0]
+            else:
+                self._delta_left += len(delta) + _KEPT_OVERHEAD_BYTES
+            made.append(self._record(offset, kind, self._make(delta, base, depth), depth))
+        return made
+
+    def _record(self, offset: int, kind: Kind, data: bytes, depth: int) -> Oid:
         oid = hash_object(kind, data)
         if oid in self.objects:
             raise MalformedBundleError("the pack holds an object twice")
-        self.objects[oid] = PackedObject(kind, len(data), raw.offset, depth)
-        self._oid_at[raw.offset] = oid
+        self.objects[oid] = PackedObject(kind, len(data), offset, depth)
+        self._table.name(offset, oid)
         self.inflated_bytes += len(data)
         self._keep(oid, data)
         return oid
-
-    def _apply_waiting(
-        self, raw: _Raw, delta: bytes | None, kind: Kind, base: bytes, depth: int
-    ) -> tuple[_Raw, Kind, bytes, int]:
-        if depth > self._limits.delta_depth:
-            raise _too_large("delta_depth", self._limits.delta_depth)
-        if delta is None:
-            delta, _ = self._inflate(raw.data_offset, raw.size)
-        else:
-            self._delta_left += len(delta)
-        data = apply_delta(base, delta, min(self._limits.object_bytes, self._work_left))
-        self._spend(len(data))
-        return raw, kind, data, depth
 
     def _keep(self, oid: Oid, data: bytes) -> None:
         """Remember bytes while there is room; the oldest go first."""
         if len(data) > _KEPT_BYTES // 4:
             return
         self._kept[oid] = data
-        self._kept_left -= len(data)
-        while self._kept_left < 0:
+        self._kept_left -= len(data) + _KEPT_OVERHEAD_BYTES
+        while self._kept_left < 0 and self._kept:
             _, oldest = self._kept.popitem(last=False)
-            self._kept_left += len(oldest)
+            self._kept_left += len(oldest) + _KEPT_OVERHEAD_BYTES
 
     def _resolve_external(self) -> None:
-        """Deltas against held objects, until nothing more can be resolved."""
-        has_moved = True
-        while self._waiting and has_moved:
-            has_moved = False
-            for base in [key for key in self._waiting if isinstance(key, bytes)]:
-                found = self._find_base(base) if base in self._waiting else None
-                if found is None:
-                    continue
-                has_moved = True
-                self.external_bases[base] = found[0]
-                for raw, delta in self._waiting.pop(base):
-                    self._finish(*self._apply_waiting(raw, delta, Kind(found[0]), found[1], 1))
+        """Deltas against held objects, and those that waited for what they make."""
+        for base in [key for key in self._waiting if isinstance(key, bytes)]:
+            # It may have been made meanwhile, of another held base.
+            found = self._load_base(base) if base in self._waiting else None
+            if found is None:
+                continue
+            self.external_bases[base] = found[0]
+            awaited = self._make_all(self._waiting.pop(base), Kind(found[0]), found[1], 1)
+            while awaited:
+                awaited += self._make_waiting(awaited.pop())
         if self._waiting:
-            missing = next((key for key in self._waiting if isinstance(key, bytes)), b"")
+            first = next((key for key in self._waiting if isinstance(key, bytes)), b"")
             raise MissingObjectError(
-                "a delta's base is neither in the pack nor held", object=missing.hex()
+                "a delta's base is neither in the pack nor held", object=first.hex()
             )
+
+    def _load_base(self, oid: Oid) -> tuple[int, bytes] | None:
+        """A held base; looking for one that is not held costs as much as a large one."""
+        found = self._find_base(oid)
+        self._spend(_MISSED_BASE_COST_BYTES if found is None else len(found[1]))
+        return found
 
     def _rebuild(self, packed: PackedObject) -> bytes:
         """Inflate an object again, following its chain of bases."""
-        chain: list[_Raw] = []
-        raw = self._raw[packed.offset]
+        chain: list[int] = []
+        offset = packed.offset
         data: bytes | None = None
-        while raw.base is not None and data is None:
-            chain.append(raw)
-            oid = self._oid_at[raw.base] if isinstance(raw.base, int) else raw.base
-            data = self._kept.get(oid)
-            if data is None and oid not in self.objects:
-                found = self._find_base(oid)
+        while data is None and (base := self._table.base(offset)) is not None:
+            chain.append(offset)
+            oid = self._table.oid(base) if isinstance(base, int) else base
+            known = None if oid is None else self.objects.get(oid)
+            if oid is not None and known is None:
+                found = self._load_base(oid)
                 data = b"" if found is None else found[1]
-            elif data is None:
-                raw = self._raw[self.objects[oid].offset]
+            elif oid is not None and known is not None:
+                data = self._kept.get(oid)
+                offset = known.offset
         if data is None:
-            data, _ = self._inflate(raw.data_offset, raw.size)
-        for raw in reversed(chain):
-            delta, _ = self._inflate(raw.data_offset, raw.size)
-            data = apply_delta(data, delta, self._limits.object_bytes)
+            data, _ = self._inflate(*self._table.stream(offset))
+        for link in reversed(chain):
+            delta, _ = self._inflate(*self._table.stream(link))
+            data = apply_delta(data, delta, self._limits.object_bytes, self._spend)
             self._spend(len(data))
         return data
 

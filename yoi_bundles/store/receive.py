@@ -5,11 +5,8 @@ Source: docs/format.md, "Receive".
 
 from __future__ import annotations
 
-import contextlib
 import io
-import mmap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from yoi_bundles.errors import (
@@ -53,28 +50,6 @@ class Received:
     def tip(self) -> Revision:
         """The revision the file brings."""
         return self.line[-1].revision
-
-
-@contextmanager
-def map_file(descriptor: int) -> Iterator[memoryview]:
-    """A read-only view of a whole file, without reading it into memory.
-
-    Raises:
-        MalformedBundleError: The file is empty.
-        OSError: It could not be mapped.
-    """
-    try:
-        mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-    except ValueError:
-        raise MalformedBundleError("the bundle file is empty") from None
-    view = memoryview(mapped)
-    try:
-        yield view
-    finally:
-        view.release()
-        # A traceback may still hold a slice; the map then goes with it.
-        with contextlib.suppress(BufferError):
-            mapped.close()
 
 
 class Receiver:
@@ -198,7 +173,7 @@ class Receiver:
                 f"the pack holds {extra} objects that nothing needs", extra=extra
             )
         for oid in pack.external_bases:
-            if not held.holds(oid):
+            if held.find_kind(oid) is None:
                 raise MissingObjectError(
                     "a delta's base is not among what the prerequisites hold", object=oid.hex()
                 )

@@ -29,6 +29,7 @@ from yoi_bundles.store.history import History
 from yoi_bundles.store.install import write_received_pack
 from yoi_bundles.store.layout import LOCK_FILE, QUARANTINE, create_layout, read_workspace
 from yoi_bundles.store.maintenance import merge_packs
+from yoi_bundles.store.mapped import map_file
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.protocol import (
     UNSET,
@@ -45,7 +46,7 @@ from yoi_bundles.store.publish import (
 )
 from yoi_bundles.store.quarantine import Upload
 from yoi_bundles.store.readers import built_tree, stored_tree
-from yoi_bundles.store.receive import Received, Receiver, map_file
+from yoi_bundles.store.receive import Received, Receiver
 from yoi_bundles.store.recovery import recover_repository
 from yoi_bundles.store.refs import RefStore, bundle_ref
 from yoi_bundles.store.trees import BuiltTree, build_tree, list_changes
