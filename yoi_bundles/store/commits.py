@@ -51,6 +51,10 @@ _HEADERS = re.compile(
     rb"(?P<signed>gpgsig-sha256 (?P<signature>[^\n]+(?:\n [^\n]*)*)\n)?"
     rb"\n"
 )
+# Room for anything else would be room that no signature covers.
+_ARMOUR = re.compile(
+    rb"-----BEGIN SSH SIGNATURE-----\n(?: [A-Za-z0-9+/=]{1,76}\n)+ -----END SSH SIGNATURE-----"
+)
 _WHEN = re.compile(r"(?P<person>.*) (?P<seconds>[0-9]{1,12}) \+0000")
 _MAX_SECONDS = 253_402_300_799
 """The last second of the year 9999."""
@@ -201,6 +205,8 @@ def parse_commit(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> ParsedCommit:
             "a commit has other headers than tree, parent, author, committer, gpgsig-sha256"
         )
     signature = match["signature"]
+    if signature is not None and _ARMOUR.fullmatch(signature) is None:
+        raise MalformedBundleError("a commit's signature is not one of SSH in its armour")
     try:
         revision = _read_revision(raw, match)
         again = _encode_again(revision, signature)

@@ -110,11 +110,14 @@ def parse_tree(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[TreeEntry, 
             raise MalformedBundleError("a tree entry is truncated or has no mode")
         mode, name, oid = match.groups()
         is_tree = _verify_mode(mode)
+        entries.append(TreeEntry(_verify_name(name, limits), is_tree, oid))
         key = _sort_key(name, is_tree)
         if key <= previous:
             raise MalformedBundleError("tree entries are out of order or double")
+        if is_tree and oid == EMPTY_TREE:
+            # No file system and no publisher keeps one: a checkout would have another digest.
+            raise MalformedBundleError("a directory in a tree is empty")
         previous, position = key, match.end()
-        entries.append(TreeEntry(_verify_name(name, limits), is_tree, oid))
     if len(entries) > limits.tree_entries:
         raise TooLargeError(
             "a directory has too many entries",
