@@ -214,6 +214,7 @@ TRAILERS = {
     "Published-By": PERSON,
     "Built-With": "hostile 1",
 }
+ORDER = (*list(TRAILERS)[:5], "Source-Revision", "Source-Dirty", *list(TRAILERS)[5:])
 
 
 def encode_commit(
@@ -237,7 +238,8 @@ def encode_commit(
         trailers: Other values by key; None leaves one out.
         extra: Text after the last trailer.
     """
-    values = {**TRAILERS, "Bundle-Revision": str(number), **(trailers or {})}
+    merged = {**TRAILERS, "Bundle-Revision": str(number), **(trailers or {})}
+    values = {key: merged.pop(key) for key in ORDER if key in merged} | merged
     stamp = f"{EPOCH} +0000" if when is None else when
     lines = [b"tree " + tree.hex().encode()]
     lines += [] if parent is None else [b"parent " + parent.hex().encode()]
@@ -300,6 +302,7 @@ class World:
     trees: list[bytes] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=lambda: dict(BASE_FILES))
     history: list[dict[str, bytes]] = field(default_factory=list)
+    number: int = 0
 
     def __post_init__(self) -> None:
         for step in (1, 2, 3):
@@ -312,16 +315,23 @@ class World:
 
     @property
     def next_number(self) -> int:
-        return len(self.commits) + 1
+        return self.number + 1
 
     def advance(self, files: dict[str, bytes]) -> None:
         """Hold one more revision."""
         tree = self.objects.files(files)
         parent = self.commits[-1] if self.commits else None
-        raw = encode_commit(tree, parent, len(self.commits) + 1)
-        self.commits.append(self.objects.add(COMMIT, raw))
+        raw = encode_commit(tree, parent, self.next_number)
+        self.adopt(files, tree, self.objects.add(COMMIT, raw), Objects())
+
+    def adopt(self, files: dict[str, bytes], tree: bytes, tip: bytes, made: Objects) -> None:
+        """Hold a revision that was made elsewhere."""
+        self.commits.append(tip)
         self.trees.append(tree)
         self.history.append(files)
+        self.files = dict(files)
+        self.number += 1
+        self.objects.made.update(made.made)
 
     def setup(self) -> list[Upload]:
         """What the receiver is sent first."""
@@ -390,9 +400,7 @@ class World:
         entry(pack, data)
         return Upload(header(tip, self.head) + pack.encode(), tree.hex())
 
-    def full(
-        self, root: Callable[[Objects], bytes] | None = None, **commit: object
-    ) -> Upload:
+    def full(self, root: Callable[[Objects], bytes] | None = None, **commit: object) -> Upload:
         """A bundle file of one first revision that needs nothing."""
         made = Objects()
         tree = made.files(self.files) if root is None else root(made)

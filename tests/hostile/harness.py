@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import time
 import tomllib
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from builder import WORKSPACE, Upload, World, as_upload
 from families import CASES
@@ -23,7 +24,6 @@ from yoi_bundles.runtime.trust import verify_advance
 from yoi_bundles.store import ReceiveResult, Repository, receive_bundle
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hostile"
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,6 @@ class Verdict:
     left: list[str]
     """Files that appeared, vanished or changed."""
     seconds: float
-    size_bytes: int
 
 
 @lru_cache(maxsize=1)
@@ -51,25 +50,28 @@ def make_store(root: Path, world: World) -> Repository:
     """A repository that holds what the world says is held."""
     store = Repository.create(root, WorkspaceId(WORKSPACE))
     for upload in world.setup():
-        assert send(store, upload).is_new
+        send(store, upload)
     return store
 
 
 def send(store: Repository, upload: Upload, limits: Limits | None = None) -> ReceiveResult:
-    """Receive as a Runtime does: in chunks, with trust rules and content check."""
-    bounds = limits or Limits()
+    """Receive an upload as a Runtime does."""
+    return send_stream(store, io.BytesIO(upload.raw), upload.digest, limits or Limits())
+
+
+def send_stream(store: Repository, stream: BinaryIO, digest: str, limits: Limits) -> ReceiveResult:
+    """Receive in chunks, with trust rules and content check."""
 
     def check_advance(advance: Advance) -> None:
         verify_advance(advance, trust=TrustRules(), verify_signature=None)
 
-    raw = upload.raw
     return receive_bundle(
         store,
-        (raw[at : at + CHUNK_BYTES] for at in range(0, len(raw), CHUNK_BYTES)),
-        expected=Digest(upload.digest),
+        stream,
+        expected=Digest(digest),
         check_advance=check_advance,
-        check_content=verify_content(workspace=store.workspace, limits=bounds),
-        limits=bounds,
+        check_content=verify_content(workspace=store.workspace, limits=limits),
+        limits=limits,
     )
 
 
@@ -89,11 +91,22 @@ def build(name: str, world: World) -> Upload:
 
 def judge(store: Repository, name: str, upload: Upload) -> Verdict:
     """Send a case; anything but a `BundleError` is told by its class."""
+    return judge_stream(store, name, io.BytesIO(upload.raw), upload.digest)
+
+
+def judge_file(store: Repository, name: str, file: Path, digest: str) -> Verdict:
+    """Send a case whose bytes are in a file."""
+    with file.open("rb") as stream:
+        return judge_stream(store, name, stream, digest)
+
+
+def judge_stream(store: Repository, name: str, stream: BinaryIO, digest: str) -> Verdict:
+    """Send a case, compare what is on disk before and after."""
     before = listing(store.path)
     limits = Limits(**LIMITS.get(name, {}))
     started = time.perf_counter()
     try:
-        result = send(store, upload, limits)
+        result = send_stream(store, stream, digest, limits)
         code, has_hint, message = f"accepted (new: {result.is_new})", False, ""
     except BundleError as error:
         code, has_hint, message = error.code, bool(error.hint), error.message
@@ -104,7 +117,7 @@ def judge(store: Repository, name: str, upload: Upload) -> Verdict:
     seconds = time.perf_counter() - started
     after = listing(store.path)
     left = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
-    return Verdict(name, code, has_hint, message, left, seconds, len(upload.raw))
+    return Verdict(name, code, has_hint, message, left, seconds)
 
 
 def as_dict(verdict: Verdict) -> dict[str, object]:

@@ -17,7 +17,6 @@ from builder import (
     Row,
     Upload,
     World,
-    append_delta,
     copy,
     delta,
     distance_of,
@@ -26,6 +25,7 @@ from builder import (
     header,
     number,
     oid_of,
+    rng,
     size_header,
     stored,
 )
@@ -33,6 +33,8 @@ from builder import (
 FAMILY = Family("bombs")
 MIB = 2**20
 EIGHT = 8 * MIB
+COPY = 0xFF0000 // 4
+"""What one command copies."""
 
 
 @lru_cache(maxsize=4)
@@ -102,7 +104,7 @@ def delta_of_one_gib(world: World) -> Upload:
     pack = Pack()
     at = pack.raw(packed_big(0))
     size = EIGHT - 64
-    body = delta(size, 1024 * MIB, *[copy(0, 0xFF0000 // 4)] * 257)
+    body = delta(size, 1024 * MIB, *[copy(0, COPY)] * 257)
     pack.ofs(at, body)
     return upload(world, pack)
 
@@ -128,8 +130,7 @@ def deltas_that_wait_for_one_base(world: World) -> Upload:
 
 def shifted(size: int, index: int) -> bytes:
     """A delta to another object of the same size: eight bytes are new."""
-    copies = [copy(8 + at, min(0xFF0000 // 4, size - 8 - at)) for at in range(0, size - 8, 0xFF0000 // 4)]
-    return delta(size, size, b"\x08%08d" % (index + 1000), *copies)
+    return delta(size, size, b"\x08%08d" % (index + 1000), *big_copies(8, size))
 
 
 @FAMILY.case
@@ -175,9 +176,7 @@ def delta_of_four_million_commands(world: World) -> Upload:
     for index in range(30):
         count = 4 * MIB - 100
         body = number(1000) + number(count + 8) + b"\x08%08d" % index + b"\x90\x01" * count
-        pack.raw(
-            size_header(OFS, len(body)) + distance_of(pack.size - at) + zlib.compress(body, 1)
-        )
+        pack.raw(size_header(OFS, len(body)) + distance_of(pack.size - at) + zlib.compress(body, 1))
     return upload(world, pack)
 
 
@@ -189,9 +188,7 @@ def delta_of_two_byte_inserts(world: World) -> Upload:
     for index in range(6):
         count = 2_700_000
         body = number(1000) + number(2 * count + 8) + b"\x08%08d" % index + b"\x02ab" * count
-        pack.raw(
-            size_header(OFS, len(body)) + distance_of(pack.size - at) + zlib.compress(body, 1)
-        )
+        pack.raw(size_header(OFS, len(body)) + distance_of(pack.size - at) + zlib.compress(body, 1))
     return upload(world, pack)
 
 
@@ -225,16 +222,15 @@ def history_of_large_directories(world: World) -> Upload:
     width, tip = len(raw) // 19_990, world.head
     for step in range(300):
         if step:
-            new = raw[: step * width] + raw[step * width :].replace(b"100644 n", b"100644 N", 1)
-            new = raw[: step * width] + b"100644 n%06d" % (step) + raw[step * width + 14 :]
-            new = new[: step * width + 15] + oid_of(BLOB, b"x%d\n" % step) + new[(step + 1) * width :]
-            made.blob(b"x%d\n" % step)
+            new_blob = made.blob(b"x%d\n" % step)
+            start = (step + 1) * width - 32
+            new = raw[:start] + new_blob + raw[start + 32 :]
             body = delta(
                 len(raw),
                 len(new),
-                *big_copies(0, step * width + 15),
-                b"\x20" + oid_of(BLOB, b"x%d\n" % step),
-                *big_copies((step + 1) * width, len(raw)),
+                *big_copies(0, start),
+                b"\x20" + new_blob,
+                *big_copies(start + 32, len(raw)),
             )
             at = pack.ofs(at, body) if step % 50 else pack.add(2, new)
             raw = new
@@ -245,15 +241,19 @@ def history_of_large_directories(world: World) -> Upload:
 
 
 def big_copies(start: int, end: int) -> list[bytes]:
-    step = 0xFF0000 // 4
-    return [copy(at, min(step, end - at)) for at in range(start, end, step)]
+    return [copy(at, min(COPY, end - at)) for at in range(start, end, COPY)]
 
 
 @FAMILY.case
 def empty_deflate_blocks(world: World) -> Upload:
     """32 MiB of deflate blocks without content in front of five bytes."""
     pack = Pack()
-    pack.raw(size_header(BLOB, 5) + b"\x78\x01" + b"\0\0\0\xff\xff" * (32 * MIB // 5) + stored(b"abcde")[2:])
+    pack.raw(
+        size_header(BLOB, 5)
+        + b"\x78\x01"
+        + b"\0\0\0\xff\xff" * (32 * MIB // 5)
+        + stored(b"abcde")[2:]
+    )
     return upload(world, pack)
 
 
@@ -274,5 +274,14 @@ def line_of_100000_commits(world: World) -> Upload:
 @FAMILY.case
 def findings_of_eight_mib(world: World) -> Upload:
     """Files that are nothing but what looks like secrets."""
-    line = b"password = \"Zx9mQ2rT7vLp4KsW8nBc\"\n"
+    line = b'password = "Zx9mQ2rT7vLp4KsW8nBc"\n'
     return world.next(files={f"prompts/p{i}.md": line * 20_000 + b"%d" % i for i in range(8)})
+
+
+@FAMILY.case
+def noise_of_200_mib(world: World) -> Upload:
+    """No bomb but a flood: 25 files of nearly 8 MiB that do not compress, needed by nothing."""
+    noise, pack = rng("noise"), Pack()
+    for _ in range(25):
+        pack.add(BLOB, noise.randbytes(EIGHT - 64), level=0)
+    return upload(world, pack)

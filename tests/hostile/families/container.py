@@ -144,16 +144,16 @@ def capability_line_of_one_mib(world: World) -> Upload:
 @FAMILY.case
 def ref_line_of_10_kib(world: World) -> Upload:
     return world.next(
-        header_of=lambda tip, base: (
-            header(tip, base)[:-2] + b"/" + b"r" * 10_240 + b"\n\n"
-        )
+        header_of=lambda tip, base: header(tip, base)[:-2] + b"/" + b"r" * 10_240 + b"\n\n"
     )
 
 
 @FAMILY.case
 def prerequisite_line_of_10_kib(world: World) -> Upload:
     def long_comment(tip: bytes, base: bytes) -> bytes:
-        return header(tip, base).replace(base.hex().encode(), base.hex().encode() + b" " + b"c" * 10_240)
+        return header(tip, base).replace(
+            base.hex().encode(), base.hex().encode() + b" " + b"c" * 10_240
+        )
 
     return world.next(header_of=long_comment)
 
@@ -161,7 +161,9 @@ def prerequisite_line_of_10_kib(world: World) -> Upload:
 @FAMILY.case
 def header_of_128_kib(world: World) -> Upload:
     """More prerequisites than a header may hold; git wants to have each of them."""
-    return world.next(header_of=lambda tip, base: header(tip, base, *[b"%032d" % i for i in range(2000)]))
+    return world.next(
+        header_of=lambda tip, base: header(tip, base, *[b"%032d" % i for i in range(2000)])
+    )
 
 
 @FAMILY.case

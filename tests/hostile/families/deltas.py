@@ -1,5 +1,7 @@
 """Deltas: bases that are missing, themselves, cyclic or elsewhere; commands that lie."""
 
+import itertools
+import zlib
 from functools import partial
 
 from builder import (
@@ -24,7 +26,6 @@ from builder import (
     oid_of,
     size_header,
 )
-import zlib
 
 FAMILY = Family("deltas")
 BASE = b"The base of all that follows.\n" * 4
@@ -93,9 +94,7 @@ WRITERS = {
     "ofs-base-in-the-pack-header": lambda pack, at: raw_ofs(pack, distance_of(pack.size - 4)),
     "ofs-base-before-the-pack": lambda pack, at: raw_ofs(pack, distance_of(pack.size + 50)),
     "ofs-base-far-before-the-pack": lambda pack, at: raw_ofs(pack, b"\xff" * 12 + b"\x7f"),
-    "ofs-overlong": lambda pack, at: raw_ofs(
-        pack, b"\x80" + distance_of(pack.size - at)
-    ),
+    "ofs-overlong": lambda pack, at: raw_ofs(pack, b"\x80" + distance_of(pack.size - at)),
     "ofs-truncated": lambda pack, at: pack.raw(size_header(OFS, 9) + b"\x80"),
     "ref-truncated": lambda pack, at: pack.raw(size_header(REF, 9) + b"\x80" * 7),
     "stream-longer-than-it-says": lambda pack, at: pack.raw(
@@ -173,7 +172,7 @@ def chain(depth: int, world: World, *, backwards: bool = False) -> Upload:
     pack = Pack(others)
     links = [
         (oid_of(BLOB, old), append_delta(old, new[len(old) :]))
-        for old, new in zip(texts, texts[1:], strict=False)
+        for old, new in itertools.pairwise(texts)
     ]
     if backwards:
         for base, body in reversed(links):

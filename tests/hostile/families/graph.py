@@ -114,9 +114,7 @@ def blob_as_a_directory(world: World) -> Upload:
 
 @FAMILY.case
 def directory_as_a_file(world: World) -> Upload:
-    return world.next(
-        lambda made: made.tree(Row(FILE, b"bundle.toml", made.tree(made.file(b"f"))))
-    )
+    return world.next(lambda made: made.tree(Row(FILE, b"bundle.toml", made.tree(made.file(b"f")))))
 
 
 @FAMILY.case
@@ -205,9 +203,7 @@ def same_parent_twice(world: World) -> Upload:
 def octopus_of_200(world: World) -> Upload:
     return swap_commit(
         world,
-        lambda raw: raw.replace(
-            b"\nauthor", b"\n" + parents(*[world.head] * 200) + b"\nauthor", 1
-        ),
+        lambda raw: raw.replace(b"\nauthor", b"\n" + parents(*[world.head] * 200) + b"\nauthor", 1),
     )
 
 

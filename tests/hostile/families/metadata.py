@@ -2,13 +2,12 @@
 
 from functools import partial
 
-from builder import PERSON, COMMIT, Family, Objects, Pack, Upload, World, encode_commit, header
+from builder import COMMIT, PERSON, Family, Objects, Pack, Upload, World, encode_commit, header
+
 from families.graph import swap_commit
 
 FAMILY = Family("metadata")
-ARMOUR = (
-    b"-----BEGIN SSH SIGNATURE-----\n U1NIU0lHAAAAAQ==\n -----END SSH SIGNATURE-----"
-)
+ARMOUR = b"-----BEGIN SSH SIGNATURE-----\n U1NIU0lHAAAAAQ==\n -----END SSH SIGNATURE-----"
 
 HEADERS = {
     "encoding": [b"encoding ISO-8859-1"],
@@ -77,9 +76,7 @@ def patched(change, world: World) -> Upload:
 PATCHES = {
     "no-author": lambda raw: raw.replace(b"author " + PERSON.encode(), b"authot x", 1),
     "author-missing": lambda raw: raw[: raw.index(b"author")] + raw[raw.index(b"committer") :],
-    "committer-missing": lambda raw: (
-        raw[: raw.index(b"committer")] + raw[raw.index(b"\n\n") + 1 :]
-    ),
+    "committer-missing": lambda raw: raw[: raw.index(b"committer")] + raw[raw.index(b"\n\n") + 1 :],
     "committer-differs": lambda raw: raw.replace(b"committer Ada", b"committer Eve"),
     "committer-before-author": lambda raw: _swap_lines(raw, b"author", b"committer"),
     "parent-before-tree": lambda raw: _swap_lines(raw, b"tree", b"parent"),

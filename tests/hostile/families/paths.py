@@ -149,9 +149,7 @@ PAIRS = {
 
 
 def pair_of(one: bytes, two: bytes, world: World) -> Upload:
-    return world.next(
-        lambda made: made.tree(made.file(one, b"one\n"), made.file(two, b"two\n"))
-    )
+    return world.next(lambda made: made.tree(made.file(one, b"one\n"), made.file(two, b"two\n")))
 
 
 for _name, (_one, _two) in PAIRS.items():
@@ -187,18 +185,14 @@ def file_and_directory_apart(world: World) -> Upload:
 
 @FAMILY.case
 def wrong_order(world: World) -> Upload:
-    return world.next(
-        lambda made: made.tree(made.file(b"b"), made.file(b"a"), in_order=False)
-    )
+    return world.next(lambda made: made.tree(made.file(b"b"), made.file(b"a"), in_order=False))
 
 
 @FAMILY.case
 def wrong_order_of_a_directory(world: World) -> Upload:
     """By bytes in order, but a directory is ordered as if a slash followed."""
     return world.next(
-        lambda made: made.tree(
-            made.dir(b"a", made.file(b"f")), made.file(b"a.b"), in_order=False
-        )
+        lambda made: made.tree(made.dir(b"a", made.file(b"f")), made.file(b"a.b"), in_order=False)
     )
 
 

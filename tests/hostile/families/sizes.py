@@ -62,8 +62,11 @@ limited("name-bytes", lambda w: w.next(files={"prompts/" + "n" * 21 + ".md": b"x
 limited("path-bytes", lambda w: w.next(files={"prompts/a/b/c/d.md": b"x\n"}), path_bytes=17)
 limited("commit-bytes", lambda w: w.next(message="word " * 300 + "end"), commit_bytes=1000)
 limited("new-commits", lambda w: commits(11, w), new_commits=10)
-limited("prerequisites", lambda w: w.next(
-    header_of=lambda tip, base: header(tip, base, w.commits[0], w.commits[1])), prerequisites=2)
+limited(
+    "prerequisites",
+    lambda w: w.next(header_of=lambda tip, base: header(tip, base, w.commits[0], w.commits[1])),
+    prerequisites=2,
+)
 limited("file-bytes", lambda w: blobs(1, 60_000, w), file_bytes=50_000)
 
 

@@ -3,6 +3,7 @@
 from functools import partial
 
 from builder import TRAILERS, Family, Upload, World
+
 from families.graph import swap_commit
 
 FAMILY = Family("trailers")

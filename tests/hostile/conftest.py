@@ -1,0 +1,82 @@
+"""Sends the whole corpus once for all tests, and says at the end what came of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from builder import World
+from families import CASES
+from families.controls import CONTROLS
+from harness import Verdict, build, judge, load_table, make_store
+
+HERE = Path(__file__).parent
+BOMBS = tuple(name for name in CASES if name.startswith("bombs/"))
+
+
+@dataclass
+class Outcome:
+    """What became of every case and, afterwards on the same store, of every control."""
+
+    store: Path
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    controls: dict[str, Verdict] = field(default_factory=dict)
+    peak_bytes: dict[str, int] = field(default_factory=dict)
+    """Memory over that of an idle process, for each bomb."""
+
+
+SEEN: list[Outcome] = []
+
+
+@pytest.fixture(scope="session")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """The corpus against one store, each bomb in a process of its own; then the controls."""
+    root = tmp_path_factory.mktemp("hostile")
+    world = World()
+    found = Outcome(root / "team.git")
+    with make_store(found.store, world) as store:
+        for name in CASES:
+            if name not in BOMBS:
+                found.verdicts[name] = judge(store, name, build(name, world))
+        for row in measure(found.store, root, BOMBS):
+            found.peak_bytes[row["name"]] = row.pop("peak_bytes")
+            found.verdicts[row["name"]] = Verdict(**row)
+        for name, make in CONTROLS.items():
+            found.controls[name] = judge(store, name, make(world))
+    SEEN.append(found)
+    return found
+
+
+def measure(store: Path, work: Path, names: tuple[str, ...]) -> list[dict[str, object]]:
+    """Run measure.py over some cases."""
+    done = subprocess.run(
+        [sys.executable, str(HERE / "measure.py"), str(store), str(work), *names],
+        capture_output=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line with what nobody can assert: how long the longest answer took."""
+    table = load_table()
+    for found in SEEN:
+        right = sum(v.code == table[n]["code"] for n, v in found.verdicts.items())
+        taken = sum(v.code.startswith("accepted") for v in found.controls.values())
+        name, peak = max(found.peak_bytes.items(), key=lambda item: item[1])
+        longest = max(found.verdicts.values(), key=lambda verdict: verdict.seconds)
+        terminalreporter.write_line(
+            f"hostile: refused {right}/{len(found.verdicts)} with the right code, "
+            f"controls accepted {taken}/{len(found.controls)}, "
+            f"peak memory {peak / 2**20:.0f} MB over idle ({name}), "
+            f"longest answer {longest.seconds:.1f} s ({longest.name})"
+        )
