@@ -22,6 +22,7 @@ from yoi_bundles.errors import (
     ForbiddenMaterialError,
     ForbiddenPathError,
     InvalidInputError,
+    MalformedBundleError,
     MissingObjectError,
     NotFastForwardError,
     RevisionConflictError,
@@ -29,7 +30,7 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.ids import CommitId, Digest, RelativePath
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store import Repository, compute_digest
+from yoi_bundles.store import Repository, compute_digest, parse_commit
 
 FACTORIES = {"repository": lambda path: Repository.create(path, WORKSPACE)}
 NOWHERE = Digest("00" * 32)
@@ -161,6 +162,62 @@ def test_a_commit_of_another_bundle_is_missing(store, line):
 
 def test_the_same_drafts_make_the_same_commits_everywhere(make_store):
     assert publish(make_store()) == publish(make_store())
+
+
+ARMOUR = b"-----BEGIN SSH SIGNATURE-----\nAAAA\nBBBB=\n-----END SSH SIGNATURE-----"
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_signed_revision_keeps_its_payload_and_signature(store, make_store, end):
+    signed = []
+
+    def sign(payload):
+        signed.append(payload)
+        return ARMOUR + end
+
+    revision = store.publish(make_files(), make_draft(), sign=sign).revision
+    assert revision.is_signed
+    held = store.read_commit(revision)
+    assert held.revision == revision
+    parsed = parse_commit(held.raw)
+    assert (parsed.payload, parsed.signature) == (signed[0], ARMOUR)
+    # Without the signature it is the commit that would have been made unsigned.
+    other = make_store()
+    plain = publish(other)
+    assert other.read_commit(plain).raw == signed[0]
+    # What is current needs no signature, and a receiver has it with its signature.
+    assert store.publish(make_files(), make_draft(), sign=sign).is_new is False
+    assert len(signed) == 1
+    peer = make_store()
+    assert receive(peer, bundle_bytes(store, revision.commit)).revision.is_signed
+    assert peer.read_commit(revision).raw == held.raw
+
+
+def test_a_signature_is_not_asked_for_on_a_head_that_is_not_the_expected_one(store, line):
+    def sign(payload):
+        raise AssertionError("nothing is to be signed")
+
+    with pytest.raises(RevisionConflictError):
+        store.publish(make_files(), make_draft(), expected=line[0].commit, sign=sign)
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [b"", b"hello", ARMOUR + b"\n\n", ARMOUR + b"\nmore x", b"\n" + ARMOUR, ARMOUR.lower()],
+)
+def test_what_is_no_armoured_signature_makes_no_revision(store, line, signature):
+    with pytest.raises(MalformedBundleError):
+        store.publish(make_files(bundle="x"), make_draft(), sign=lambda payload: signature)
+    assert store.find_head() == line[-1]
+
+
+def test_a_signer_that_fails_leaves_nothing(store):
+    def sign(payload):
+        raise InvalidInputError("no key")
+
+    with pytest.raises(InvalidInputError, match="no key"):
+        store.publish(make_files(), make_draft(), sign=sign)
+    assert store.find_head() is None
 
 
 @pytest.mark.parametrize("expected", [None, NO_COMMIT])

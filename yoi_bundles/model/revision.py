@@ -100,3 +100,7 @@ class Advance:
 
 AdvanceCheck: TypeAlias = Callable[[Advance], None]
 """Trust rules of step 7: raises if the workspace may not take this step."""
+
+CommitSigner: TypeAlias = Callable[[bytes], bytes]
+"""Takes a commit's bytes without a signature; returns the armoured SSH signature of them, or
+raises. A final newline is allowed."""

@@ -19,6 +19,7 @@ from yoi_bundles.store.protocol import (
     Unset,
     VerifyReport,
 )
+from yoi_bundles.store.publish import encode_draft
 from yoi_bundles.store.quarantine import Upload
 from yoi_bundles.store.repository import Repository
 from yoi_bundles.store.spelling import get_spelled_revision
@@ -47,6 +48,7 @@ __all__ = [
     "create_data_directory",
     "encode_bundle_header",
     "encode_commit",
+    "encode_draft",
     "get_spelled_revision",
     "parse_commit",
     "read_bundle_header",

@@ -137,6 +137,25 @@ def encode_commit(
     return lines + f"\n{text}\n\n{trailers}".encode()
 
 
+def insert_signature(payload: bytes, signature: bytes) -> bytes:
+    """The canonical bytes of a signed commit.
+
+    Args:
+        payload: The commit without a signature, as `encode_commit` spells it.
+        signature: SSH signature of the payload, in armour.
+
+    Raises:
+        MalformedBundleError: The signature is not in the armour of SSH.
+        TooLargeError: More bytes than a commit may have.
+    """
+    head, gap, message = payload.partition(b"\n\n")
+    armour = signature.removesuffix(b"\n").replace(b"\n", b"\n ")
+    raw = head + b"\ngpgsig-sha256 " + armour + gap + message
+    if parse_commit(raw).payload != payload:
+        raise MalformedBundleError("a signature does not fit its commit")
+    return raw
+
+
 def _format_person(published_by: str) -> str:
     if _PERSON.fullmatch(published_by) is None or published_by.startswith(" "):
         raise InvalidInputError(

@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from yoi_bundles.errors import InvalidInputError, StoreCorruptError, VerificationError
+from yoi_bundles.errors import (
+    BundleMissingError,
+    InvalidInputError,
+    StoreCorruptError,
+    VerificationError,
+)
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.model.revision import Revision
+from yoi_bundles.model.revision import ReceivedCommit, Revision
 from yoi_bundles.store.bundlefile import MAIN_REF
 from yoi_bundles.store.commits import parse_commit
 from yoi_bundles.store.objectdb import ObjectDatabase
@@ -47,8 +52,14 @@ class History:
             StoreCorruptError: Missing, not a revision of this workspace, or its bytes are wrong.
         """
         cached = self._revisions.get(commit)
-        if cached is not None:
-            return cached
+        return self.read_commit(commit).revision if cached is None else cached
+
+    def read_commit(self, commit: CommitId) -> ReceivedCommit:
+        """The revision of a commit that must be here, with the commit's bytes, read anew.
+
+        Raises:
+            StoreCorruptError: Missing, not a revision of this workspace, or its bytes are wrong.
+        """
         raw = self._objects.read(commit.raw, Kind.COMMIT)
         try:
             revision = parse_commit(raw, self._limits).revision
@@ -61,7 +72,7 @@ class History:
         if len(self._revisions) > _CACHED_REVISIONS:
             self._revisions = {}
         self._revisions[commit] = revision
-        return revision
+        return ReceivedCommit(revision, raw)
 
     def walk(self, start: Revision | None) -> Iterator[Revision]:
         """A revision and its ancestors, newest first, read as they are asked for.
@@ -112,6 +123,32 @@ class History:
         revision = self.read(commit)
         if revision.digest != digest:
             raise StoreCorruptError(f"the ref of bundle {digest} names another tree")
+        return revision
+
+    def get_bundle(self, digest: Digest, commit: CommitId | None = None) -> Revision:
+        """The revision that carries a bundle, or the one of its revisions with this commit.
+
+        Raises:
+            BundleMissingError: Not held.
+            StoreCorruptError: A commit on the way is missing or corrupt.
+        """
+        revision = self.find_bundle(digest)
+        if revision is not None and commit is not None and revision.commit != commit:
+            revision = self.find_commit(commit)
+        if revision is None or revision.digest != digest:
+            raise BundleMissingError(f"bundle {digest} is not held", digest=str(digest))
+        return revision
+
+    def get_commit(self, commit: CommitId) -> Revision:
+        """A revision by its commit.
+
+        Raises:
+            BundleMissingError: Our history does not reach it.
+            StoreCorruptError: A commit on the way is missing or corrupt.
+        """
+        revision = self.find_commit(commit)
+        if revision is None:
+            raise BundleMissingError(f"commit {commit} is not held", commit=str(commit))
         return revision
 
     def find_commit(self, commit: CommitId) -> Revision | None:

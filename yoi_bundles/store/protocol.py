@@ -12,7 +12,13 @@ from typing import BinaryIO, Final, Literal, Protocol, TypeAlias
 
 from yoi_bundles.model.ids import CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.model.revision import AdvanceCheck, Revision, RevisionDraft
+from yoi_bundles.model.revision import (
+    AdvanceCheck,
+    CommitSigner,
+    ReceivedCommit,
+    Revision,
+    RevisionDraft,
+)
 from yoi_bundles.model.tree import ContentCheck, TreeChange, TreeReader
 from yoi_bundles.store.bundlefile import BundleFileInfo
 from yoi_bundles.store.quarantine import Upload
@@ -116,6 +122,10 @@ class BundleStore(Protocol):
         """A revision by its commit, if our history reaches it."""
         ...
 
+    def read_commit(self, revision: Revision) -> ReceivedCommit:
+        """A held revision with its commit's exact bytes, hashed again; for its signature."""
+        ...
+
     def revisions(self) -> Iterator[Revision]:
         """History from the head, newest first, read as it is asked for."""
         ...
@@ -151,6 +161,7 @@ class BundleStore(Protocol):
         *,
         expected: Expected = UNSET,
         check_content: ContentCheck | None = None,
+        sign: CommitSigner | None = None,
     ) -> PublishResult:
         """Make files the newest revision; durable when it returns.
 
@@ -161,12 +172,15 @@ class BundleStore(Protocol):
             draft: What the commit says.
             expected: The head this builds on.
             check_content: Raises if the content may not be published; called before any write.
+            sign: Signs the commit; called before any write, and not if nothing is to be made.
 
         Raises:
             RevisionConflictError: The head is not the expected one; nothing is left behind.
             ForbiddenPathError: A path that may not stand in a bundle.
             TooLargeError: More than a bundle may hold.
             InvalidInputError: The draft cannot become a commit.
+            MalformedBundleError: The signer returned no signature of SSH.
+            BundleError: Whatever the signer raises; nothing is left behind.
             StorageFullError: No room; nothing is left behind.
         """
         ...

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from yoi_bundles.errors import RevisionConflictError
-from yoi_bundles.model.ids import CommitId, WorkspaceId
-from yoi_bundles.model.revision import Revision, RevisionDraft
-from yoi_bundles.store.commits import encode_commit, hash_commit
+from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
+from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft
+from yoi_bundles.store.commits import encode_commit, hash_commit, insert_signature
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid, TreeEntry, parse_tree
 from yoi_bundles.store.packwriter import PackEntry, PackWriter
@@ -24,15 +24,28 @@ NewObjects: TypeAlias = Mapping[Oid, tuple[Kind, bytes]]
 
 
 def encode_draft(
-    draft: RevisionDraft, tree: BuiltTree, head: Revision | None, workspace: WorkspaceId
+    draft: RevisionDraft,
+    digest: Digest,
+    head: Revision | None,
+    workspace: WorkspaceId,
+    sign: CommitSigner | None = None,
 ) -> bytes:
     """The commit that a draft becomes on top of a head.
 
+    Args:
+        draft: What the publisher says.
+        digest: The commit's tree.
+        head: The revision it follows, or None.
+        workspace: Whose it is.
+        sign: Signs it; None leaves it unsigned.
+
     Raises:
         InvalidInputError: The draft cannot become a commit.
+        MalformedBundleError: What the signer returned is no armoured SSH signature.
+        BundleError: Whatever the signer raises.
     """
-    return encode_commit(
-        digest=tree.digest,
+    payload = encode_commit(
+        digest=digest,
         parent=None if head is None else head.commit,
         workspace=workspace,
         number=1 if head is None else head.number + 1,
@@ -40,6 +53,7 @@ def encode_draft(
         provenance=draft.provenance,
         message=draft.message,
     )
+    return payload if sign is None else insert_signature(payload, sign(payload))
 
 
 def verify_expected(head: Revision | None, wanted: CommitId | None) -> None:

@@ -14,10 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from yoi_bundles.errors import BundleMissingError, StoreCorruptError, StoreError
+from yoi_bundles.errors import StoreCorruptError, StoreError
 from yoi_bundles.model.ids import CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.model.revision import AdvanceCheck, Revision, RevisionDraft
+from yoi_bundles.model.revision import (
+    AdvanceCheck,
+    CommitSigner,
+    ReceivedCommit,
+    Revision,
+    RevisionDraft,
+)
 from yoi_bundles.model.tree import ContentCheck, TreeChange, TreeReader
 from yoi_bundles.store.audit import Audit
 from yoi_bundles.store.bundlefile import MAIN_REF, BundleFileInfo
@@ -166,16 +172,15 @@ class Repository:
         Raises:
             BundleMissingError: Not held.
         """
-        revision = self.find_revision(digest)
-        if revision is not None and commit is not None and revision.commit != commit:
-            revision = self.find_commit(commit)
-        if revision is None or revision.digest != digest:
-            raise BundleMissingError(f"bundle {digest} is not held", digest=str(digest))
-        return revision
+        return self._history.get_bundle(digest, commit)
 
     def find_commit(self, commit: CommitId) -> Revision | None:
         """A revision by its commit, if our history reaches it."""
         return self._history.find_commit(commit)
+
+    def read_commit(self, revision: Revision) -> ReceivedCommit:
+        """A held revision with its commit's exact bytes, hashed again; for its signature."""
+        return self._history.read_commit(revision.commit)
 
     def revisions(self) -> Iterator[Revision]:
         """History from the head, newest first, read as it is asked for."""
@@ -231,6 +236,7 @@ class Repository:
         *,
         expected: Expected = UNSET,
         check_content: ContentCheck | None = None,
+        sign: CommitSigner | None = None,
     ) -> PublishResult:
         """Make files the newest revision; durable when it returns.
 
@@ -239,6 +245,7 @@ class Repository:
             draft: What the commit says.
             expected: The head this builds on; the one at the time of the call if not given.
             check_content: Raises if the content may not be published; called before any write.
+            sign: Signs the commit; called before any write, and not under a lock.
 
         Raises:
             RevisionConflictError: The head is not the expected one; nothing is left behind.
@@ -255,18 +262,19 @@ class Repository:
                 check_content(built_tree(tree, self._limits))
             if head is not None and head.digest == tree.digest:
                 return PublishResult(head, False)
+            verify_expected(head, wanted)
+            raw = encode_draft(draft, tree.digest, head, self._workspace, sign)
             with self._writer_lock():
-                return self._publish_locked(tree, draft, wanted)
+                return self._publish_locked(tree, raw, wanted)
 
     def _publish_locked(
-        self, tree: BuiltTree, draft: RevisionDraft, wanted: CommitId | None
+        self, tree: BuiltTree, raw: bytes, wanted: CommitId | None
     ) -> PublishResult:
         head = self.find_head()
         if head is not None and head.digest == tree.digest:
             return PublishResult(head, False)
         verify_expected(head, wanted)
         self._finish_refs(head)
-        raw = encode_draft(draft, tree, head, self._workspace)
         new = collect_new_objects(self._objects, tree, head, raw)
         self._objects.install_pack(lambda path: write_pack(path, new))
         commit = CommitId.from_bytes(next(iter(new)))
@@ -295,14 +303,8 @@ class Repository:
             BundleMissingError: The target is not of our history.
             InvalidInputError: The target is among the bases.
         """
-        revision = self._get_commit(target)
+        revision = self._history.get_commit(target)
         return write_bundle_file(self._objects, self._history, out, revision, bases)
-
-    def _get_commit(self, commit: CommitId) -> Revision:
-        revision = self.find_commit(commit)
-        if revision is None:
-            raise BundleMissingError(f"commit {commit} is not held", commit=str(commit))
-        return revision
 
     def find_base(self, target: CommitId, candidates: Sequence[CommitId]) -> CommitId | None:
         """The newest of some commits that lies below the target, or None if none does.
@@ -315,7 +317,7 @@ class Repository:
             BundleMissingError: The target is not of our history.
         """
         wanted = frozenset(candidates) - {target}
-        revision = self._get_commit(target)
+        revision = self._history.get_commit(target)
         below = (one.commit for one in self._history.walk(revision if wanted else None))
         return next((commit for commit in below if commit in wanted), None)
 
