@@ -15,7 +15,7 @@ from yoi_bundles.cli.options import (
     open_runtime,
     policy_option,
 )
-from yoi_bundles.cli.output import dim, good, print_json, say, shown_size
+from yoi_bundles.cli.output import dim, good, note_work, print_json, say, shown_size
 from yoi_bundles.errors import InvalidInputError, StoreError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 
@@ -105,6 +105,7 @@ def import_(
     expected = None if digest is None else Digest.parse(digest)
     with open_runtime(data, policy) as runtime:
         try:
+            note_work(f"verifying {file} …")
             with file.open("rb") as stream:
                 chunks = iter(lambda: stream.read(256 * 1024), b"")
                 result = runtime.put_bundle(WorkspaceId.parse(workspace), expected, chunks)

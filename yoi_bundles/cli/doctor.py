@@ -16,7 +16,7 @@ import click
 from yoi_bundles import __version__
 from yoi_bundles.cli.exit_codes import NEGATIVE, OK
 from yoi_bundles.cli.options import data_option, json_option, policy_option, visibility_option
-from yoi_bundles.cli.output import bad, dim, good, print_json, safe, say, warn
+from yoi_bundles.cli.output import bad, dim, good, note_work, print_json, safe, say, warn
 from yoi_bundles.errors import BundleError
 
 LOW_BYTES = 200 * 1024 * 1024
@@ -125,7 +125,7 @@ def _repositories(data: Path) -> Iterator[Check]:
     from yoi_bundles.runtime.audit import audit_data
 
     try:
-        reports = audit_data(data)
+        reports = audit_data(data, tell=lambda what: note_work(f"verifying {what} …"))
     except BundleError as error:
         yield Check("repositories", "error", error.message, error.hint or "")
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,12 @@ def say(text: str = "") -> None:
 def note(text: str) -> None:
     """A line about progress, on standard error."""
     click.echo(click.style(text, dim=True), err=True)
+
+
+def note_work(text: str) -> None:
+    """Say what is being done while it may take long; only to somebody who is watching."""
+    if sys.stderr.isatty():
+        note(text)
 
 
 def print_json(value: BaseModel | dict[str, Any] | list[Any]) -> None:

@@ -8,7 +8,7 @@ import click
 
 from yoi_bundles.cli.exit_codes import INTEGRITY, OK
 from yoi_bundles.cli.options import data_option, json_option
-from yoi_bundles.cli.output import bad, good, print_json, say
+from yoi_bundles.cli.output import bad, good, note_work, print_json, say
 from yoi_bundles.errors import BundleMissingError
 from yoi_bundles.model.ids import WorkspaceId
 
@@ -27,7 +27,7 @@ def command(*, workspace: str | None, revision: str | None, data: Path, is_json:
     from yoi_bundles.runtime.audit import audit_data
 
     only = None if workspace is None else WorkspaceId.parse(workspace)
-    reports = audit_data(data, only, revision)
+    reports = audit_data(data, only, revision, tell=lambda what: note_work(f"verifying {what} …"))
     if only is not None and not reports:
         raise BundleMissingError(f"nothing is held of the workspace {only}")
     problems = sum(len(report.problems) for report in reports)

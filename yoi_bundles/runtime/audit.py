@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,13 +42,18 @@ class AuditReport:
 
 
 def audit_data(
-    data: Path, only: WorkspaceId | None = None, revision: str | None = None
+    data: Path,
+    only: WorkspaceId | None = None,
+    revision: str | None = None,
+    *,
+    tell: Callable[[str], None] = lambda where: None,
 ) -> tuple[AuditReport, ...]:
     """Hash everything the Backend and the Runtime keep in a data directory.
 
     Args:
         only: Look at this workspace alone.
         revision: Look at this revision alone; wants ``only``.
+        tell: Called with what is looked at next, as it may take long.
 
     Raises:
         BundleMissingError: There is no such revision in any of the two.
@@ -64,6 +69,7 @@ def audit_data(
         try:
             for name in repositories.list():
                 if only in {None, name}:
+                    tell(f"{where} {name}")
                     try:
                         reports.append(_audit(where, name, repositories, checkouts, revision))
                     except BundleMissingError as error:
