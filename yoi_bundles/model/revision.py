@@ -5,7 +5,7 @@ Source: docs/format.md, "Commits and trailers".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
@@ -89,7 +89,7 @@ class Advance:
     """
 
     current: Revision | None
-    incoming: tuple[ReceivedCommit, ...]
+    incoming: Sequence[ReceivedCommit]
     descends: bool
 
     @property

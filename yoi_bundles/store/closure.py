@@ -146,6 +146,8 @@ class HeldClosure:
         Raises:
             StoreCorruptError: An object on the way is missing or corrupt.
         """
+        if oid not in self._known and not self._objects.contains(oid):
+            return None  # A look through all history would be the sender's to ask for.
         while oid not in self._known:
             if next(self._steps, None) is None:
                 return None

@@ -6,7 +6,6 @@ Source: docs/format.md, "Receive".
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from yoi_bundles.errors import (
@@ -18,12 +17,12 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.model.revision import Advance, ReceivedCommit, Revision
+from yoi_bundles.model.revision import Advance, Revision
 from yoi_bundles.model.tree import ContentCheck
 from yoi_bundles.store.bundlefile import MAIN_REF, BundleHeader, read_bundle_header
 from yoi_bundles.store.closure import ClosureCheck, HeldClosure, MeasureBook
-from yoi_bundles.store.commits import parse_commit
 from yoi_bundles.store.history import History
+from yoi_bundles.store.line import Link, ReceivedLine, link_of, read_commit
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid
 from yoi_bundles.store.packreader import ReceivedPack
@@ -40,16 +39,13 @@ class Received:
         pack: Its objects.
         line: Its commits, oldest first; the last is the tip.
         base: The held revision that the oldest builds on, or None.
+        tip: The revision the file brings.
     """
 
     pack: ReceivedPack
-    line: tuple[ReceivedCommit, ...]
+    line: ReceivedLine
     base: Revision | None
-
-    @property
-    def tip(self) -> Revision:
-        """The revision the file brings."""
-        return self.line[-1].revision
+    tip: Revision
 
 
 class Receiver:
@@ -103,8 +99,8 @@ class Receiver:
         )
         line, base = self._read_line(pack, header.target, prerequisites, limits)
         self._verify_closure(pack, line, base, prerequisites, limits)
-        self._verify_revisions(line, base)
-        return Received(pack, tuple(line), base)
+        line.verify_numbers(base)
+        return Received(pack, line, base, line[-1].revision)
 
     def _find_prerequisites(self, header: BundleHeader) -> dict[CommitId, Revision]:
         if header.ref != MAIN_REF:
@@ -130,9 +126,9 @@ class Receiver:
         target: CommitId,
         prerequisites: dict[CommitId, Revision],
         limits: Limits,
-    ) -> tuple[list[ReceivedCommit], Revision | None]:
+    ) -> tuple[ReceivedLine, Revision | None]:
         """The new commits as one line, oldest first, and what they build on."""
-        line: list[ReceivedCommit] = []
+        links: list[Link] = []
         parent: CommitId | None = target
         while parent is not None and parent not in prerequisites:
             packed = pack.objects.get(parent.raw)
@@ -140,21 +136,21 @@ class Receiver:
                 raise MissingObjectError(
                     "a commit neither came nor is a prerequisite", object=str(parent)
                 )
-            if len(line) >= limits.new_commits:
+            if len(links) >= limits.new_commits:
                 raise TooLargeError(
                     "too many commits", limit=limits.new_commits, limit_name="new_commits"
                 )
             # (7) the commit's spelling and trailers.
-            raw = pack.read(parent.raw)
-            revision = parse_commit(raw, limits).revision
-            line.append(ReceivedCommit(revision, raw))
-            parent = revision.parent
-        return line[::-1], None if parent is None else prerequisites[parent]
+            received = read_commit(pack, parent.raw, limits)
+            links.append(link_of(received, self._workspace))
+            parent = received.revision.parent
+        line = ReceivedLine(pack, links[::-1], limits)
+        return line, None if parent is None else prerequisites[parent]
 
     def _verify_closure(
         self,
         pack: ReceivedPack,
-        line: Sequence[ReceivedCommit],
+        line: ReceivedLine,
         base: Revision | None,
         prerequisites: dict[CommitId, Revision],
         limits: Limits,
@@ -163,10 +159,9 @@ class Receiver:
         held = HeldClosure(self._objects, self._history, prerequisites.values())
         check = ClosureCheck(pack, self._objects, held, self._measures, limits)
         before: Oid | None = None if base is None else base.digest.raw
-        for received in line:
-            tree = received.revision.digest.raw
-            check.verify_tree(tree, before)
-            before = tree
+        for link in line.links:
+            check.verify_tree(link.tree, before)
+            before = link.tree
         extra = len(pack.objects) - len(check.used) - len(line)
         if extra:
             raise MalformedBundleError(
@@ -177,17 +172,6 @@ class Receiver:
                 raise MissingObjectError(
                     "a delta's base is not among what the prerequisites hold", object=oid.hex()
                 )
-
-    def _verify_revisions(self, line: Sequence[ReceivedCommit], base: Revision | None) -> None:
-        """(7) the workspace is this one and numbers rise."""
-        number = 0 if base is None else base.number
-        for received in line:
-            revision = received.revision
-            if revision.workspace != self._workspace:
-                raise MalformedBundleError("a commit is of another workspace")
-            if revision.number <= number:
-                raise MalformedBundleError("revision numbers do not rise")
-            number = revision.number
 
     def make_advance(self, received: Received, current: Revision | None) -> Advance:
         """The step that a verified bundle file would be, from where the repository stands.
@@ -201,7 +185,7 @@ class Receiver:
         """
         if current is None:
             return Advance(None, received.line, True)
-        places = {item.revision.commit: i for i, item in enumerate(received.line)}
+        places = received.line.places()
         descends = current.commit in places or (
             received.base is not None and self._history.is_ancestor(current, received.base)
         )
@@ -213,7 +197,7 @@ class Receiver:
         self, received: Received, current: Revision, places: dict[CommitId, int]
     ) -> int:
         """Index of the newest received commit that is in our history already, or -1."""
-        oldest = received.line[0].revision.number
+        oldest = received.line.links[0].number
         for revision in self._history.walk(current):
             if revision.commit in places:
                 return places[revision.commit]
