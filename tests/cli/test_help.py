@@ -75,3 +75,14 @@ def test_completion_prints_the_script_of_the_shell(yoi, shell):
 
 def test_version(yoi):
     assert yoi("--version").out.startswith("yoi-bundles, version ")
+
+
+def test_colour_is_as_the_environment_says_in_errors_too(yoi, monkeypatch):
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    forced = yoi("show", "nobody").err
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = yoi("show", "nobody").err
+
+    assert "\x1b[" in forced
+    assert "\x1b[" not in plain

@@ -9,11 +9,11 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import click
 
 from yoi_bundles import __version__
+from yoi_bundles.cli.color import wanted_color
 from yoi_bundles.errors import BundleError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -97,14 +97,12 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
-    color: dict[str, Any] = {}
-    if os.environ.get("NO_COLOR"):
-        color = {"color": False}
-    elif os.environ.get("FORCE_COLOR"):
-        color = {"color": True}
+    color = wanted_color()
     output = sys.stdout
     try:
-        result = cli.main(list(arguments), prog_name="yoi-bundles", standalone_mode=False, **color)
+        result = cli.main(
+            list(arguments), prog_name="yoi-bundles", standalone_mode=False, color=color
+        )
     except BundleError as error:
         from yoi_bundles.cli.exit_codes import EXIT_CODE
         from yoi_bundles.cli.output import print_error

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
+from yoi_bundles.cli.color import wanted_color
 from yoi_bundles.errors import BundleError
 from yoi_bundles.model.bundle import Finding
 
@@ -109,29 +110,31 @@ def print_finding(finding: Finding) -> None:
         say(dim(f"    {safe(finding.hint)}"))
 
 
+def _tell(text: str) -> None:
+    click.echo(text, err=True, color=wanted_color())
+
+
 def print_error(error: BundleError, *, is_json: bool) -> None:
     """An error on standard error: what happened, where, and what to do."""
     if is_json:
         document = {"code": error.code, "message": error.message, "hint": error.hint, **error.facts}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False), err=True)
+        _tell(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    click.echo(f"{bad('error')}: {safe(error.message)} {dim('(' + error.code + ')')}", err=True)
+    _tell(f"{bad('error')}: {safe(error.message)} {dim('(' + error.code + ')')}")
     for entry in _entries(error, "refusals"):
         place = f"{entry.get('file')}:{entry.get('line')}" if entry.get("file") else ""
-        click.echo(
+        _tell(
             f"  {bad('refused')} {safe(str(entry.get('power')))}  {dim(place)}\n"
-            f"          {safe(str(entry.get('reason')))} {dim('[' + str(entry.get('rule')) + ']')}",
-            err=True,
+            f"          {safe(str(entry.get('reason')))} {dim('[' + str(entry.get('rule')) + ']')}"
         )
     for entry in _entries(error, "findings"):
         place = f"{entry.get('file')}:{entry.get('line')}"
-        click.echo(
+        _tell(
             f"  {bold(safe(place))}: {bad(str(entry.get('code')))}: "
-            f"{safe(str(entry.get('message')))}",
-            err=True,
+            f"{safe(str(entry.get('message')))}"
         )
     if error.hint:
-        click.echo(f"{dim('hint:')} {safe(error.hint)}", err=True)
+        _tell(f"{dim('hint:')} {safe(error.hint)}")
 
 
 def _entries(error: BundleError, key: str) -> list[dict[str, Any]]:
