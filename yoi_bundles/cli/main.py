@@ -97,7 +97,6 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
-    color = wanted_color()
     output = sys.stdout
     try:
         result = cli.main(
