@@ -100,7 +100,7 @@ def run(arguments: Sequence[str]) -> int:
     output = sys.stdout
     try:
         result = cli.main(
-            list(arguments), prog_name="yoi-bundles", standalone_mode=False, color=color
+            list(arguments), prog_name="yoi-bundles", standalone_mode=False, color=wanted_color()
         )
     except BundleError as error:
         from yoi_bundles.cli.exit_codes import EXIT_CODE
