@@ -31,7 +31,6 @@ from yoi_bundles.wire.messages import (
     BUNDLE_MEDIA_TYPE,
     BrowserOverview,
     ChannelView,
-    CredentialView,
     DiffReply,
     PublishReply,
     PublishRequest,
@@ -46,6 +45,7 @@ from yoi_bundles.wire.messages import (
     WorkspaceList,
     WorkspaceView,
 )
+from yoi_bundles.wire.roles import CredentialView
 
 REPORT_BYTES = 8 * MIB
 """A Runtime's report of a thousand bundles, each refused with a long reason."""

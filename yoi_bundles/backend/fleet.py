@@ -15,13 +15,13 @@ from yoi_bundles.model.visibility import VisibilityPolicy
 from yoi_bundles.wire.messages import (
     BundleOnRuntime,
     BundleStatus,
-    CredentialView,
     RegisteredRuntime,
     RegisterRuntime,
     RuntimeList,
     RuntimeView,
     StatusReport,
 )
+from yoi_bundles.wire.roles import CredentialView
 
 
 class Fleet:

@@ -28,13 +28,13 @@ from yoi_bundles.wire.messages import (
     BundleList,
     BundleStatus,
     CreatedWorker,
-    CredentialView,
     PutResult,
     ResolveReport,
     RuntimeInfo,
     WorkerList,
     WorkerView,
 )
+from yoi_bundles.wire.roles import CredentialView
 
 BACKEND = require_role("backend", "operator")
 

@@ -29,8 +29,8 @@ from yoi_bundles.errors import (
     TooLargeError,
     UnauthenticatedError,
 )
-from yoi_bundles.wire.messages import CredentialView, Role
 from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, Problem, encode_problem
+from yoi_bundles.wire.roles import CredentialView, Role
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from yoi_bundles.errors import (
     UnauthenticatedError,
 )
 from yoi_bundles.wire.database import Database
-from yoi_bundles.wire.messages import CredentialView, NewCredential, Role
+from yoi_bundles.wire.roles import CredentialView, NewCredential, Role
 
 TOKEN_PREFIX = "yoi_"  # noqa: S105  (a prefix for secret scanners to know, not a token)
 

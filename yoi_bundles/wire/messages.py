@@ -32,7 +32,7 @@ from yoi_bundles.model.spec import (
     Resolution,
     ResolvedWorkerSpec,
 )
-from yoi_bundles.model.texts import Label, Line
+from yoi_bundles.model.texts import CommitText, Label, Line, PushToken
 
 BUNDLE_MEDIA_TYPE = "application/x-git-bundle"
 
@@ -189,6 +189,8 @@ class PublishRequest(Model):
     message: Annotated[str, StringConstraints(max_length=4_000)] = ""
     expected: CommitId | None = None
     """If set, the newest revision the publisher knows; another one is ``revision_conflict``."""
+    signed_commit: CommitText | None = Field(default=None, repr=False)
+    """The commit as its publisher signed it; kept if the rest makes just that, byte for byte."""
 
 
 class PublishReply(Model):
@@ -252,9 +254,7 @@ class RegisterRuntime(Model):
     endpoint: Endpoint | None = None
     """Where to push to; a Runtime without one pulls."""
     labels: dict[Name, Label] = {}
-    push_token: Annotated[str, StringConstraints(min_length=32, max_length=400)] | None = Field(
-        default=None, repr=False
-    )
+    push_token: PushToken | None = Field(default=None, repr=False)
     """The token this Backend signs in with at the Runtime's own API; never given out again."""
 
 
@@ -375,23 +375,3 @@ class BrowserOverview(Model):
 
     workspaces: tuple[BrowserWorkspace, ...]
     runtimes: tuple[BrowserRuntime, ...]
-
-
-# --- credentials ---------------------------------------------------------------------
-
-Role: TypeAlias = Literal["publisher", "operator", "runtime", "browser", "backend"]
-"""``backend`` is the role of a Backend on a Runtime's own API."""
-
-
-class CredentialView(Model):
-    """A credential without anything to sign in with."""
-
-    name: str
-    role: Role
-    created_at: AwareDatetime
-
-
-class NewCredential(CredentialView):
-    """A credential just made; the token is shown this once."""
-
-    token: str

@@ -18,7 +18,7 @@ from yoi_bundles.errors import (
     UnauthenticatedError,
 )
 from yoi_bundles.wire.asgi import BodyLimit, add_common, require_role
-from yoi_bundles.wire.messages import CredentialView
+from yoi_bundles.wire.roles import CredentialView
 
 TOKEN = "t" * 43
 

@@ -1,0 +1,26 @@
+"""Roles of the two servers, and credentials as they are shown."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic import AwareDatetime
+
+from yoi_bundles.model.base import Model
+
+Role: TypeAlias = Literal["publisher", "operator", "runtime", "browser", "backend"]
+"""``backend`` is the role of a Backend on a Runtime's own API."""
+
+
+class CredentialView(Model):
+    """A credential without anything to sign in with."""
+
+    name: str
+    role: Role
+    created_at: AwareDatetime
+
+
+class NewCredential(CredentialView):
+    """A credential just made; the token is shown this once."""
+
+    token: str
