@@ -61,3 +61,9 @@ ProgramName: TypeAlias = Annotated[
 
 Surface: TypeAlias = Literal["tool", "service", "ingress", "hook"]
 Action: TypeAlias = Literal["allow", "ask", "deny"]
+
+CommitText: TypeAlias = Annotated[str, StringConstraints(max_length=65_536)]
+"""A whole commit, signature and all, as git keeps it."""
+
+PushToken: TypeAlias = Annotated[str, StringConstraints(min_length=32, max_length=400)]
+"""A token of a Runtime's own API; kept out of every `repr`."""
