@@ -60,7 +60,7 @@ def measure(store: Path, work: Path, names: tuple[str, ...]) -> list[dict[str, o
         [sys.executable, str(HERE / "measure.py"), str(store), str(work), *names],
         capture_output=True,
         check=False,
-        timeout=110,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr.decode()
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 TABLE = load_table()
 DOCUMENT = ROOT / "docs" / "hostile-corpus.md"
 PEAK_BYTES = 256 * 2**20
+pytestmark = pytest.mark.timeout(300)  # the first test waits until all bombs have been sent
 
 
 def test_the_table_and_the_builder_agree_one_to_one():

@@ -30,7 +30,8 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store import Repository, encode_bundle_header, receive_bundle
+from yoi_bundles.store import Repository, closure, encode_bundle_header, receive_bundle
+from yoi_bundles.store.deltas import apply_delta
 from yoi_bundles.store.objects import Kind, hash_object
 
 FILE, TREE = b"100644", b"40000"
@@ -437,3 +438,38 @@ def test_a_base_that_the_prerequisite_does_not_reach_is_refused(published, head)
     assert snapshot(published.path) == before
     assert published.find_head() == later
     assert content
+
+
+def test_what_is_not_held_is_missing_without_a_walk_through_history(published, head, monkeypatch):
+    """A kilobyte from a sender may not cost a look at every revision ever held."""
+
+    def walk(*_):
+        raise AssertionError("history was searched")
+
+    monkeypatch.setattr(closure, "compare_trees", walk)
+    with pytest.raises(BundleError) as caught:
+        receive(published, missing_subtree(head))
+    assert caught.value.code == "missing_object"
+
+
+def test_commits_of_a_line_are_parsed_again_only_for_who_looks_at_them(published, head, peer):
+    """All of them are handed to the trust rules, in order, each with its exact bytes."""
+    later = published.publish(make_files(extra="x\n"), make_draft()).revision
+    seen = []
+    receive(
+        peer,
+        bundle_bytes(published, later.commit),
+        check_advance=lambda advance: seen.extend(advance.incoming),
+    )
+    assert [one.revision for one in seen] == [head, later]
+    assert all(hash_object(Kind.COMMIT, one.raw) == one.revision.commit.raw for one in seen)
+
+
+@pytest.mark.parametrize("commands", [1, 1023, 1024, 5000])
+def test_commands_of_a_delta_are_billed_to_the_last(commands):
+    bill = []
+    delta = b"\x05" + bytes([commands & 127 | 128, commands >> 7]) + b"\x90\x01" * commands
+    if commands < 128:
+        delta = b"\x05" + bytes([commands]) + b"\x90\x01" * commands
+    assert apply_delta(b"abcde", delta, 10_000, bill.append) == b"a" * commands
+    assert sum(bill) == 512 * commands

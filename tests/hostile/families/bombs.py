@@ -262,7 +262,7 @@ def line_of_100000_commits(world: World) -> Upload:
     """As many commits as a file may have, and the last one is not of this workspace."""
     pack, tip = Pack(), world.head
     tree = world.trees[-1]
-    for step in range(30_000):
+    for step in range(99_000):
         raw = encode_commit(tree, tip, world.next_number + step)
         pack.raw(size_header(COMMIT, len(raw)) + stored(raw))
         tip = oid_of(COMMIT, raw)
@@ -285,3 +285,17 @@ def noise_of_200_mib(world: World) -> Upload:
     for _ in range(25):
         pack.add(BLOB, noise.randbytes(EIGHT - 64), level=0)
     return upload(world, pack)
+
+
+@FAMILY.case
+def text_of_60_mib(world: World) -> Upload:
+    """Sixty large prompts, each well-formed, and one file that no bundle may have."""
+    prompts = {f"prompts/p{i:03d}.md": b"%03d\n" % i + b"word " * 200_000 for i in range(60)}
+    return world.next(files={**prompts, "hooks/x.sh": b"x\n"})
+
+
+@FAMILY.case
+def text_of_50000_files(world: World) -> Upload:
+    """As many files as a bundle may have, and one of them where none may be."""
+    prompts = {f"prompts/d{i // 5000}/p{i}.md": b"%d\n" % i for i in range(49_900)}
+    return world.next(files={**prompts, "hooks/x.sh": b"x\n"})
