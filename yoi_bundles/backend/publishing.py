@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from yoi_bundles.backend.presigned import read_signed, signer_of, verify_signed
 from yoi_bundles.content import ParseCache, check_files, raise_findings
-from yoi_bundles.errors import ChannelGoneError, InvalidManifestError
+from yoi_bundles.errors import ChannelGoneError, InvalidInputError, InvalidManifestError
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
@@ -18,6 +20,8 @@ from yoi_bundles.model.tree import TreeChange
 from yoi_bundles.store import (
     UNSET,
     BundleStore,
+    Expected,
+    PublishResult,
     Repository,
     WorkspaceRepositories,
     compute_digest,
@@ -84,13 +88,28 @@ class Publishing:
                 file="bundle.toml",
                 line=line,
             )
-        draft = RevisionDraft(self._clock(), request.provenance, request.message)
-        store = self._repositories.create(workspace)
-        expected = UNSET if request.expected is None else request.expected
-        result = store.publish(files, draft, expected=expected)
+        result = self._store(workspace, files, request)
         return PublishReply(
             revision=result.revision, is_new=result.is_new, warnings=checked.findings
         )
+
+    def _store(
+        self, workspace: WorkspaceId, files: Mapping[RelativePath, bytes], request: PublishRequest
+    ) -> PublishResult:
+        expected: Expected = UNSET if request.expected is None else request.expected
+        draft = RevisionDraft(self._clock(), request.provenance, request.message)
+        if request.signed_commit is None:
+            return self._repositories.create(workspace).publish(files, draft, expected=expected)
+        signed = read_signed(request.signed_commit, workspace)
+        parent = signed.revision.parent
+        if expected not in {UNSET, parent}:
+            raise InvalidInputError("the signed commit builds on another revision than is expected")
+        draft = replace(draft, created_at=signed.revision.created_at)
+        result = self._repositories.create(workspace).publish(
+            files, draft, expected=parent, sign=signer_of(signed)
+        )
+        verify_signed(result.revision)
+        return result
 
     def list(self) -> WorkspaceList:
         """All workspaces with their newest revision."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,12 @@ from yoi_bundles.cli.options import (
     values_from_options,
 )
 from yoi_bundles.cli.output import dim, good, print_finding, print_json, say
-from yoi_bundles.model.ids import CommitId
+from yoi_bundles.errors import BundleMissingError
+from yoi_bundles.model.ids import CommitId, WorkspaceId
 
 if TYPE_CHECKING:
-    from yoi_bundles.wire.messages import PublishReply
+    from yoi_bundles.cli.ports import PublishingPort
+    from yoi_bundles.wire.messages import PublishReply, PublishRequest
 
 
 @click.command("publish")
@@ -35,6 +38,11 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="Who publishes, 'Name <mail>'  [default: git's user, or the login name]",
 )
+@click.option(
+    "--sign",
+    metavar="KEY",
+    help="Sign with the SSH key of this file, or with `agent`'s.",
+)
 @click.option("--expected", metavar="COMMIT", help="Fail if the newest revision is another one.")
 @click.option("--dry-run", is_flag=True, help="Check and print the digest; change nothing.")
 @data_option
@@ -45,6 +53,7 @@ def command(
     directory: Path,
     message: str,
     author: str | None,
+    sign: str | None,
     expected: str | None,
     dry_run: bool,
     data: Path,
@@ -54,7 +63,8 @@ def command(
     """Publish a workspace as a new revision.
 
     Checks DIRECTORY, makes a commit of its files in the workspace's repository, and prints its
-    digest. The same files again are the same revision.
+    digest. The same files again are the same revision. A signature is made here, with KEY, also
+    if the revision is published to a Backend.
     """
     from yoi_bundles.backend.publishing import texts_of
     from yoi_bundles.backend.source import read_provenance, read_workspace
@@ -87,10 +97,30 @@ def command(
         )
     port = publishing_port(data, remote)
     try:
+        if sign is not None:
+            request = _signed(request, workspace, port, sign)
         reply = port.publish(workspace, request)
     finally:
         port.close()
     _print_reply(reply, len(files), is_json=is_json)
+
+
+def _signed(
+    request: PublishRequest, workspace: WorkspaceId, port: PublishingPort, key: str
+) -> PublishRequest:
+    from yoi_bundles.backend.presigned import sign_request
+    from yoi_bundles.backend.signing import AGENT, SshCommitSigner
+    from yoi_bundles.model.clock import utc_now
+
+    try:
+        head = port.workspace(workspace).head
+    except BundleMissingError:
+        head = None
+    signer = SshCommitSigner(
+        AGENT if key == AGENT else Path(key).expanduser(),
+        is_interactive=sys.stdin.isatty() and sys.stderr.isatty(),
+    )
+    return sign_request(request, workspace, head, created_at=utc_now(), sign=signer)
 
 
 def _print_reply(reply: PublishReply, files: int, *, is_json: bool) -> None:
@@ -105,7 +135,7 @@ def _print_reply(reply: PublishReply, files: int, *, is_json: bool) -> None:
     else:
         say(f"{revision.workspace} is at r{revision.number} already: {dim('same tree, no commit')}")
     say(f"  digest  {revision.digest}")
-    say(f"  commit  {revision.commit}")
+    say(f"  commit  {revision.commit}{dim(' (signed)') if revision.is_signed else ''}")
 
 
 def _author(directory: Path) -> str:
