@@ -38,7 +38,7 @@ class Limits:
     """Entries of one directory."""
     files: int = 50_000
     """Files of one bundle, counted as they would be materialised."""
-    tree_bytes: int = 256 * MIB
+    tree_bytes: int = 64 * MIB
     """All files of one bundle together, as they would be materialised."""
     name_bytes: int = 200
     path_bytes: int = 1024
