@@ -1,6 +1,6 @@
 """Quarantined files as memory, of which only a part is resident at a time.
 
-Source: docs/hostile-corpus.md, "Memory": a whole bundle file may be larger than what a receive may
+Source: docs/hostile-corpus.md, "Memory and time": a whole bundle file may be larger than what a receive may
 take.
 """
 
