@@ -29,6 +29,7 @@ from yoi_bundles.errors import (
     TooLargeError,
     UnauthenticatedError,
 )
+from yoi_bundles.wire.guard import BODY_IDLE_SECONDS, GuardMiddleware, http_problem_response
 from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, Problem, encode_problem
 from yoi_bundles.wire.roles import CredentialView, Role
 
@@ -238,6 +239,7 @@ def add_common(
     is_ready: Callable[[], bool],
     default_body_bytes: int,
     body_limits: Sequence[BodyLimit] = (),
+    body_idle_seconds: float = BODY_IDLE_SECONDS,
 ) -> None:
     """Give an app what both servers share.
 
@@ -245,6 +247,7 @@ def add_common(
         authenticate: Token to credential, or `UnauthenticatedError`.
         is_ready: Whether requests can be served now.
         default_body_bytes: Body limit where no rule of ``body_limits`` says otherwise.
+        body_idle_seconds: Longest silence in a body before it is a 408.
     """
     registry = CollectorRegistry()
     app.add_exception_handler(BundleError, _on_bundle_error)
@@ -254,6 +257,7 @@ def add_common(
     app.add_middleware(BodyLimitMiddleware, default_bytes=default_body_bytes, limits=body_limits)
     app.add_middleware(AuthenticationMiddleware, authenticate=authenticate)
     app.add_middleware(MetricsMiddleware, registry=registry)
+    app.add_middleware(GuardMiddleware, body_idle_seconds=body_idle_seconds)
 
     async def live(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -310,20 +314,10 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, BundleError):
         # The framework turns whatever a body's stream raises into a 400 of its own.
         return problem_response(error.__cause__)
-    code = "bundle_missing" if error.status_code == 404 else "invalid_input"
-    document = {
-        "type": f"urn:yoi-bundles:error:{code}",
-        "title": str(error.detail),
-        "status": error.status_code,
-        "detail": f"{str(error.detail).lower()}: no such route here",
-        "code": code,
-    }
-    return JSONResponse(
-        document,
-        status_code=error.status_code,
-        media_type=PROBLEM_MEDIA_TYPE,
-        headers=dict(error.headers or {}),
-    )
+    detail = str(error.detail)
+    if error.status_code in {404, 405}:
+        detail = f"{detail.lower()}: no such route here"
+    return http_problem_response(error.status_code, detail, dict(error.headers or {}))
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:

@@ -6,6 +6,7 @@ Source: RFC 9457 (Problem Details for HTTP APIs).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -91,6 +92,22 @@ def encode_problem(error: BundleError) -> dict[str, Any]:
         document["hint"] = error.hint
     document.update({k: v for k, v in error.facts.items() if k not in _RESERVED})
     return document
+
+
+def encode_http_problem(status: int, detail: str) -> dict[str, Any]:
+    """The problem document of an error that HTTP knows and we have no class for, as 405 or 415.
+
+    Args:
+        detail: For people; nothing that came from outside.
+    """
+    code = "bundle_missing" if status == 404 else "invalid_input"
+    return {
+        "type": f"urn:yoi-bundles:error:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
 
 
 def decode_problem(document: object, *, status: int) -> BundleError:

@@ -139,7 +139,7 @@ def test_two_authorization_headers_are_refused(url):
         connection.putheader("Authorization", f"Bearer {TOKEN}")
     connection.endheaders()
 
-    assert connection.getresponse().status == 401
+    assert connection.getresponse().status == 400
     connection.close()
 
 

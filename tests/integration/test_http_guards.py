@@ -1,0 +1,221 @@
+"""Doubtful heads, encoded bodies and silent senders against both servers, by hand over sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+from dataclasses import dataclass
+
+import pytest
+from house import TEAM, tree_of
+
+from yoi_bundles.runtime.app import create_app
+
+DRIPPING = 50
+IDLE_SECONDS = 0.05
+
+
+@dataclass
+class Answer:
+    """What came back before the other side closed."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def code(self) -> str | None:
+        """Of the problem document."""
+        assert self.headers["content-type"] == "application/problem+json"
+        document = json.loads(self.body)
+        assert document["status"] == self.status
+        return document["code"]
+
+
+def connect(url: str) -> socket.socket:
+    host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def head(request: str, token: str, *lines: str) -> bytes:
+    fixed = [f"{request} HTTP/1.1", "Host: here", f"Authorization: Bearer {token}"]
+    return "\r\n".join([*fixed, *lines, "", ""]).encode()
+
+
+def answer_of(connection: socket.socket) -> Answer:
+    """One answer, then the end of the connection: a server that keeps it open fails the test."""
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    body = response.read()
+    assert connection.recv(1) == b""
+    return Answer(response.status, response.headers, body)
+
+
+def ask(url: str, data: bytes) -> Answer:
+    with connect(url) as connection:
+        connection.sendall(data)
+        return answer_of(connection)
+
+
+@pytest.fixture
+def served(house):
+    """A Runtime that holds a revision, its URL and token, and the bundle file of the next one."""
+    backend, runtime = house.backend(), house.runtime()
+    url, token = house.serve_runtime(runtime)
+    runtime.put_bundle(TEAM, *revision_of(house, backend))
+    digest, (data,) = revision_of(house, backend, prompts__role__coder="\nBe exact.\n")
+    return runtime, url, token, digest, data
+
+
+def revision_of(house, backend, **changed):
+    """Digest and full bundle file, in one piece, of a new revision."""
+    digest = house.publish(backend, **changed).revision.digest
+    return digest, [backend.bundle_file(digest, workspace=TEAM).path.read_bytes()]
+
+
+@pytest.fixture
+def backend_served(house):
+    backend = house.backend()
+    house.publish(backend)
+    token = backend.credentials.create("ops", "operator", now=house.clock()).token
+    return house.serve_backend(backend), token
+
+
+def put_head(token: str, digest: object, *lines: str) -> bytes:
+    return head(f"PUT /v1/config-bundles/{digest}?workspace=team", token, *lines)
+
+
+DOUBTFUL = {
+    "host": ["Host: there", "Content-Length: 2"],
+    "authorization": ["Authorization: Bearer other", "Content-Length: 2"],
+    "content-type": ["Content-Type: a/b", "Content-Type: a/b", "Content-Length: 2"],
+    "transfer-encoding": ["Transfer-Encoding: gzip, chunked"],
+}
+
+
+@pytest.mark.parametrize("name", DOUBTFUL)
+def test_a_head_with_two_readings_is_refused_and_the_connection_closed(served, name):
+    _, url, token, digest, _ = served
+
+    body = b"0\r\n\r\n" if name == "transfer-encoding" else b"{}"
+    answer = ask(url, put_head(token, digest, *DOUBTFUL[name]) + body)
+
+    assert (answer.status, answer.code) == (400, "invalid_input")
+    assert name in json.loads(answer.body)["detail"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Content-Length: 2", "Content-Length: 2"],
+        ["Content-Length: 2", "Content-Length: 3"],
+        ["Content-Length: 2, 2"],
+        ["Content-Length: +2"],
+        ["Content-Length: 2", "Transfer-Encoding: chunked"],
+        ["Transfer-Encoding: chunked", "Content-Length: 2"],
+        ["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
+        ["Transfer-Encoding: chunked, chunked"],
+        ["Transfer-Encoding: identity"],
+    ],
+)
+def test_a_body_whose_end_is_in_doubt_is_refused_and_nothing_after_it_is_read(served, lines):
+    _, url, token, digest, _ = served
+    smuggled = head("GET /v1/runtime", token)
+
+    # The parser answers most of these itself, in plain text.
+    answer = ask(url, put_head(token, digest, *lines) + b"{}" + smuggled)
+
+    assert answer.status == 400
+    assert b"eu-1" not in answer.body
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "identity, gzip"])
+def test_an_encoded_body_is_refused_on_every_route(served, backend_served, encoding):
+    _, url, token, digest, _ = served
+    backend_url, backend_token = backend_served
+    lines = [f"Content-Encoding: {encoding}", "Content-Length: 2", "Connection: close"]
+
+    answers = [
+        ask(url, put_head(token, digest, *lines) + b"{}"),
+        ask(url, head("POST /v1/workers", token, *lines) + b"{}"),
+        ask(url, head("GET /livez", token, *lines) + b"{}"),
+        ask(backend_url, head("POST /v1/runtimes", backend_token, *lines) + b"{}"),
+    ]
+
+    assert {(answer.status, answer.code) for answer in answers} == {(415, "invalid_input")}
+
+
+def test_below_git_the_route_itself_decides_about_encodings(backend_served):
+    url, token = backend_served
+    lines = ["Content-Encoding: gzip", "Content-Length: 2", "Connection: close"]
+
+    answer = ask(url, head("POST /git/team.git/git-upload-pack", token, *lines) + b"{}")
+
+    assert (answer.status, json.loads(answer.body)["detail"]) == (
+        422,
+        "the git request is not gzip",
+    )
+
+
+def test_identity_is_no_encoding(served):
+    _, url, token, digest, data = served
+    lines = [f"Content-Length: {len(data)}", "Content-Encoding: identity", "Connection: close"]
+
+    assert ask(url, put_head(token, digest, *lines) + data).status == 201
+
+
+def held_files(house) -> dict[str, bytes]:
+    found = tree_of(house.root / "eu-1" / "bundles")
+    return {name: data for name, data in found.items() if not name.endswith(".lock")}
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("sent", ["nothing", "half"])
+def test_an_upload_that_stalls_is_a_408_and_leaves_no_trace(house, served, framing, sent):
+    runtime, _, token, digest, data = served
+    url = house.serve(create_app(runtime, body_idle_seconds=IDLE_SECONDS))
+    before = held_files(house)
+    part = b"" if sent == "nothing" else data[: len(data) // 2]
+    lines = [f"Content-Length: {len(data)}"]
+    if framing == "chunked":
+        lines = ["Transfer-Encoding: chunked"]
+        part = part and b"%x\r\n%b\r\n" % (len(part), part)
+
+    answer = ask(url, put_head(token, digest, *lines) + part)
+
+    assert (answer.status, answer.code) == (408, "invalid_input")
+    assert held_files(house) == before
+    assert digest not in {one.digest for one in runtime.held.list(None, limit=10).bundles}
+
+
+def test_a_json_body_that_stalls_is_a_408(house, served):
+    runtime, _, token, _, _ = served
+    url = house.serve(create_app(runtime, body_idle_seconds=IDLE_SECONDS))
+    lines = ["Content-Type: application/json", "Content-Length: 20"]
+
+    answer = ask(url, head("POST /v1/workers", token, *lines) + b'{"worker_id": ')
+
+    assert (answer.status, answer.code) == (408, "invalid_input")
+
+
+def test_senders_that_drip_do_not_keep_an_honest_upload_from_succeeding(served):
+    runtime, url, token, digest, data = served
+    announced = f"Content-Length: {len(data)}"
+
+    with contextlib.ExitStack() as stack:
+        dripping = [stack.enter_context(connect(url)) for _ in range(DRIPPING)]
+        for connection in dripping:
+            connection.sendall(put_head(token, digest, announced) + data[:1])
+        honest = stack.enter_context(connect(url))
+        honest.sendall(put_head(token, digest, announced, "Connection: close"))
+        for position in range(0, len(data), max(1, len(data) // 8)):
+            step = data[position : position + max(1, len(data) // 8)]
+            honest.sendall(step)
+            for connection in dripping:
+                connection.sendall(data[1 + position : 2 + position])
+        answer = answer_of(honest)
+
+    assert answer.status == 201
+    assert runtime.bundle_status(digest).is_current
