@@ -1,7 +1,8 @@
 """Quarantined files as memory, of which only a part is resident at a time.
 
-Source: docs/hostile-corpus.md, "Memory and time": a whole bundle file may be larger than what a receive may
-take.
+A whole bundle file may be larger than what a receive may take.
+
+Source: docs/hostile-corpus.md, "Memory and time".
 """
 
 from __future__ import annotations
