@@ -25,6 +25,7 @@ from yoi_bundles.store import (
     Repository,
     WorkspaceRepositories,
     compute_digest,
+    encode_draft,
     get_spelled_revision,
 )
 from yoi_bundles.wire.messages import (
@@ -98,6 +99,9 @@ class Publishing:
     ) -> PublishResult:
         expected: Expected = UNSET if request.expected is None else request.expected
         draft = RevisionDraft(self._clock(), request.provenance, request.message)
+        if self._repositories.find(workspace) is None:
+            # What cannot become a commit must not leave an empty repository behind.
+            encode_draft(draft, compute_digest(files), None, workspace)
         if request.signed_commit is None:
             return self._repositories.create(workspace).publish(files, draft, expected=expected)
         signed = read_signed(request.signed_commit, workspace)

@@ -10,6 +10,7 @@ from yoi_bundles.errors import (
     BundleMissingError,
     ChannelGoneError,
     ForbiddenMaterialError,
+    InvalidInputError,
     InvalidManifestError,
     RevisionConflictError,
     UnsupportedDeclarationError,
@@ -157,3 +158,14 @@ def test_a_channel_that_is_not_there_is_gone(publishing):
     assert "main" in raised.value.hint
     with pytest.raises(WorkspaceNotVisibleError):
         publishing.channel(OTHER, MAIN_CHANNEL)
+
+
+def test_a_draft_that_cannot_become_a_commit_leaves_no_repository(house):
+    backend = house.backend()
+    files = workspace_files()
+
+    with pytest.raises(InvalidInputError):
+        backend.publishing.publish(TEAM, publish_request(files, message="x\n\nBundle-Revision: 9"))
+
+    assert backend.publishing.list().workspaces == ()
+    assert list((house.root / "backend" / "workspaces").glob("*.git")) == []
