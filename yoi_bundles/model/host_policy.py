@@ -45,6 +45,9 @@ class BundleRules(Model):
     """Workspaces whose bundles are accepted."""
     honour_allow_list: bool = True
     """Whether a bundle's own ``policies/allow.toml`` may silence the text scan."""
+    max_behind: Annotated[int, Field(ge=0)] | None = None
+    """How many revisions a bundle may be behind the newest held one to make new Workers from; 0 is
+    the newest alone, None any held one."""
     stale_warn_seconds: Annotated[int, Field(ge=1)] | None = None
     stale_refuse_seconds: Annotated[int, Field(ge=1)] | None = None
 
@@ -54,6 +57,8 @@ class TrustRules(Model):
 
     signature_required: bool = False
     allowed_signers_file: HostPath | None = None
+    revoked_keys_file: HostPath | None = None
+    """Keys that are believed no longer, whenever they signed: a list of public keys, or a KRL."""
     principals: dict[WorkspaceId, tuple[Line, ...]] = {}
     """Who may sign for a workspace; a workspace not listed takes any allowed signer."""
 
@@ -61,6 +66,8 @@ class TrustRules(Model):
     def _signers_are_named(self) -> TrustRules:
         if self.signature_required and self.allowed_signers_file is None:
             raise ValueError("signature_required needs allowed_signers_file")
+        if self.revoked_keys_file is not None and self.allowed_signers_file is None:
+            raise ValueError("revoked_keys_file needs allowed_signers_file")
         return self
 
 

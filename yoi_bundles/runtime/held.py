@@ -11,13 +11,14 @@ from pathlib import Path
 
 from yoi_bundles.content import ParseCache, verify_content
 from yoi_bundles.errors import BundleError, BundleMissingError, PolicyDeniedError, is_refusal
+from yoi_bundles.model.host_policy import HostPolicy, TrustRules
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Advance, Revision
 from yoi_bundles.model.tree import TreeReader
 from yoi_bundles.runtime.catalog import Catalog
 from yoi_bundles.runtime.policy_file import PolicyHolder, receive_limits
-from yoi_bundles.runtime.signatures import SshSignatureVerifier
-from yoi_bundles.runtime.trust import verify_advance
+from yoi_bundles.runtime.signatures import Verifiers
+from yoi_bundles.runtime.trust import verify_advance, verify_recent, verify_signed
 from yoi_bundles.store import (
     BundleStore,
     CheckoutArea,
@@ -59,7 +60,7 @@ class HeldBundles:
         self._catalog = catalog
         self._policy = policy
         self._clock = clock
-        self._verifiers: dict[str, SshSignatureVerifier] = {}
+        self._verifiers = Verifiers()
         self.parsed = ParseCache()
 
     def close(self) -> None:
@@ -117,12 +118,12 @@ class HeldBundles:
         self, workspace: WorkspaceId, expected: Digest | None, upload: Upload
     ) -> ReceiveResult:
         policy = self._policy.current.policy
-        verifier = self._verifier(policy.trust.allowed_signers_file)
+        verifier = self._verifiers.find(policy.trust)
 
         def check_advance(advance: Advance) -> None:
             verify_advance(advance, trust=policy.trust, verify_signature=verifier)
 
-        return self._repositories.get(workspace).accept(
+        result = self._repositories.get(workspace).accept(
             upload,
             expected=expected,
             check_advance=check_advance,
@@ -133,12 +134,18 @@ class HeldBundles:
                 cache=self.parsed,
             ),
         )
+        if not result.is_new:
+            # What is held is no step, so nobody has looked at its signature under this policy.
+            self._verify_signed(result.revision, policy.trust)
+        return result
 
-    def _verifier(self, signers: str | None) -> SshSignatureVerifier | None:
-        """One verifier for each signers file, as it remembers its verdicts."""
-        if signers is None:
-            return None
-        return self._verifiers.setdefault(signers, SshSignatureVerifier(Path(signers)))
+    def _verify_signed(self, revision: Revision, trust: TrustRules) -> None:
+        if trust.signature_required:
+            verify_signed(
+                [self._repositories.get(revision.workspace).read_commit(revision)],
+                trust=trust,
+                verify_signature=self._verifiers.find(trust),
+            )
 
     def confirm(self, workspace: WorkspaceId, digest: Digest) -> BundleStatus:
         """What a Backend asks of its newest bundle: if it is current here, that is a contact.
@@ -184,6 +191,43 @@ class HeldBundles:
             return store.get_revision(digest, commit)
         except BundleMissingError:
             raise _missing(workspace, digest) from None
+
+    def usable_revision(
+        self,
+        workspace: WorkspaceId,
+        digest: Digest,
+        commit: CommitId | None,
+        policy: HostPolicy,
+        *,
+        is_new: bool = True,
+    ) -> Revision:
+        """The held revision a bundle ref means, if it may be used under a policy now.
+
+        Its commit is read from disk and its signature judged each time; verdicts are remembered.
+
+        Args:
+            is_new: Whether it is for a new Worker; only these must not be too far behind.
+
+        Raises:
+            BundleMissingError: Not held here.
+            UntrustedSignatureError: The policy wants a signature, and there is no good one.
+            RollbackRefusedError: It is further behind the newest one than the policy allows.
+        """
+        revision = self.revision(workspace, digest, commit)
+        self._verify_signed(revision, policy.trust)
+        newest = self._repositories.get(workspace).find_head()
+        if is_new and newest is not None:
+            verify_recent(revision, newest, policy.bundles)
+        return revision
+
+    def find_distrust(self, workspace: WorkspaceId) -> str | None:
+        """Why the newest revision held of a workspace may not be used under the policy in force."""
+        try:
+            for _, _, newest in self._stores(workspace):
+                self._verify_signed(newest, self._policy.current.policy.trust)
+        except BundleError as error:
+            return f"{error.code}: {error.message}"
+        return None
 
     def status(self, digest: Digest, workspace: WorkspaceId | None = None) -> BundleStatus:
         """State of one bundle.

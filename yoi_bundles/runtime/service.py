@@ -206,6 +206,7 @@ class Runtime:
             last_contact=last_contact,
             last_error=last_error,
             staleness=staleness,
+            distrust=self.held.find_distrust(workspace),
         )
 
     def is_ready(self) -> bool:

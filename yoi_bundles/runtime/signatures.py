@@ -24,17 +24,18 @@ from typing import TypeAlias
 from cachetools import LRUCache
 
 from yoi_bundles.errors import UntrustedSignatureError
+from yoi_bundles.model.host_policy import TrustRules
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.revision import ReceivedCommit
 from yoi_bundles.runtime.trusted_files import UntrustedFileError, open_trusted, read_capped
 
 SIGNERS_BYTES = 1024 * 1024
-"""A longer file of allowed signers is not read."""
+"""A longer file of allowed signers, or of revoked keys, is not read."""
 
 _HEADER = b"gpgsig-sha256 "
 _COMMITTER = re.compile(rb"^committer [^\n]*> ([0-9]{1,11}) [+-][0-9]{4}$", re.MULTILINE)
 _NAMESPACE = "git"
-_Key: TypeAlias = tuple[CommitId, str, tuple[str, ...] | None]
+_Key: TypeAlias = tuple[CommitId, bytes, tuple[str, ...] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,20 @@ def split_signature(raw: bytes) -> SignedCommit:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """Who signed, or why nobody is believed to have."""
+
+    signer: str = ""
+    fault: str | None = None
+
+
 class SshSignatureVerifier:
     """Verifies commits against a file of allowed signers; verdicts are kept.
 
     Args:
         allowed_signers: The file; it is read at every call, and must be the operator's or root's.
+        revoked_keys: A list of public keys or a key revocation list, read likewise; None: none.
         program: ``ssh-keygen``, or where to find it.
         timeout_seconds: How long one call of the program may take.
         cache_entries: How many verdicts are kept, by commit, signers file and principals.
@@ -99,76 +109,125 @@ class SshSignatureVerifier:
     def __init__(
         self,
         allowed_signers: Path,
+        revoked_keys: Path | None = None,
         *,
         program: str = "ssh-keygen",
         timeout_seconds: float = 10.0,
         cache_entries: int = 4096,
     ) -> None:
         self._allowed_signers = allowed_signers
+        self._revoked_keys = revoked_keys
         self._program = program
         self._timeout_seconds = timeout_seconds
-        self._verdicts: LRUCache[_Key, str | None] = LRUCache(cache_entries)
+        self._verdicts: LRUCache[_Key, _Verdict] = LRUCache(cache_entries)
         self._lock = Lock()
 
     def __call__(self, commit: ReceivedCommit, principals: tuple[str, ...] | None) -> None:
         """Return if the commit is signed by an allowed signer.
 
+        Raises:
+            UntrustedSignatureError: As for `verify_signer`.
+        """
+        self.verify_signer(commit, principals)
+
+    def verify_signer(self, commit: ReceivedCommit, principals: tuple[str, ...] | None) -> str:
+        """Who of the allowed signers signed a commit.
+
         Args:
             commit: The commit with its exact bytes.
             principals: Who may sign; None: any allowed signer.
 
+        Returns:
+            The principal as it stands in the file, or in ``principals``.
+
         Raises:
-            UntrustedSignatureError: The signature is missing, bad, by somebody else, or could not
-                be verified.
+            UntrustedSignatureError: The signature is missing, bad, by somebody else or with a
+                revoked key, or could not be verified.
         """
-        signers = self._read_signers()
+        files = self._read_files()
         named = commit.revision.commit
         if _commit_id(commit.raw) != named:
             raise _untrusted("its bytes are not those its id names", named)
-        key = (named, hashlib.sha256(signers).hexdigest(), principals)
+        key = (named, files.fingerprint, principals)
         with self._lock:
-            is_known = key in self._verdicts
-            fault = self._verdicts.get(key)
-        if not is_known:
-            fault = self._find_fault(split_signature(commit.raw), signers, principals)
+            verdict = self._verdicts.get(key)
+        if verdict is None:
+            verdict = self._judge(split_signature(commit.raw), files, principals)
             with self._lock:
-                self._verdicts[key] = fault
-        if fault is not None:
-            raise _untrusted(fault, named)
+                self._verdicts[key] = verdict
+        if verdict.fault is not None:
+            raise _untrusted(verdict.fault, named)
+        return verdict.signer
 
-    def _read_signers(self) -> bytes:
-        fault, data = None, b""
-        try:
-            data = read_capped(open_trusted(self._allowed_signers), SIGNERS_BYTES)
-        except UntrustedFileError as error:
-            fault = str(error)
-        if fault is not None:
-            raise UntrustedSignatureError(
-                f"the file of allowed signers cannot be used: {fault}",
-                hint="look at allowed_signers_file in [trust] of the host policy",
-            )
-        return data
+    def _read_files(self) -> _Files:
+        signers = _read_file(self._allowed_signers, "allowed_signers_file", "allowed signers")
+        if self._revoked_keys is None:
+            return _Files(signers, None)
+        return _Files(signers, _read_file(self._revoked_keys, "revoked_keys_file", "revoked keys"))
 
-    def _find_fault(
-        self, commit: SignedCommit, signers: bytes, principals: tuple[str, ...] | None
-    ) -> str | None:
-        """Why the signature is not good, or None."""
+    def _judge(
+        self, commit: SignedCommit, files: _Files, principals: tuple[str, ...] | None
+    ) -> _Verdict:
         with tempfile.TemporaryDirectory(prefix="yoi-bundles-") as directory:
-            # The copy is what was hashed; the original may change in the meantime.
-            signers_file = Path(directory, "signers")
-            signature_file = Path(directory, "signature")
-            signers_file.write_bytes(signers)
-            signature_file.write_bytes(commit.signature)
-            call = _Call(self._program, self._timeout_seconds, signers_file, signature_file)
+            # The copies are what was hashed; the originals may change in the meantime.
+            place = Path(directory)
+            (place / "signers").write_bytes(files.signers)
+            (place / "signature").write_bytes(commit.signature)
+            if files.revoked is not None:
+                (place / "revoked").write_bytes(files.revoked)
+            call = _Call(self._program, self._timeout_seconds, place, files.revoked is not None)
             found = call.find_principals(commit)
             if not found:
-                return "no allowed signer made its signature"
+                return _Verdict(fault="no allowed signer made its signature")
             candidates = _restrict(found, principals)
             if not candidates:
-                return "its signer may not sign for this workspace"
-            if not any(call.is_good(commit, identity) for identity in candidates):
-                return "its signature is not good"
-        return None
+                return _Verdict(fault="its signer may not sign for this workspace")
+            for identity in candidates:
+                if call.is_good(commit, identity):
+                    return _Verdict(signer=identity)
+        return _Verdict(fault="its signature is not good")
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What the operator wrote: whose keys are believed, and which no longer."""
+
+    signers: bytes
+    revoked: bytes | None
+
+    @property
+    def fingerprint(self) -> bytes:
+        parts = [self.signers] if self.revoked is None else [self.signers, self.revoked]
+        return b"".join(hashlib.sha256(part).digest() for part in parts)
+
+
+def _read_file(path: Path, key: str, what: str) -> bytes:
+    fault, data = None, b""
+    try:
+        data = read_capped(open_trusted(path), SIGNERS_BYTES)
+    except UntrustedFileError as error:
+        fault = str(error)
+    if fault is not None:
+        raise UntrustedSignatureError(
+            f"the file of {what} cannot be used: {fault}",
+            hint=f"look at {key} in [trust] of the host policy",
+        )
+    return data
+
+
+class Verifiers:
+    """One verifier for each pair of files, as each remembers its verdicts."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str | None], SshSignatureVerifier] = {}
+
+    def find(self, trust: TrustRules) -> SshSignatureVerifier | None:
+        """The verifier of ``[trust]``, or None if it names no allowed signers."""
+        signers, revoked = trust.allowed_signers_file, trust.revoked_keys_file
+        if signers is None:
+            return None
+        made = SshSignatureVerifier(Path(signers), None if revoked is None else Path(revoked))
+        return self._made.setdefault((signers, revoked), made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +236,8 @@ class _Call:
 
     program: str
     timeout_seconds: float
-    signers_file: Path
-    signature_file: Path
+    place: Path
+    has_revoked: bool
 
     def find_principals(self, commit: SignedCommit) -> list[str]:
         """Step 1: whose key the signature is of; patterns as they stand in the file."""
@@ -188,6 +247,8 @@ class _Call:
     def is_good(self, commit: SignedCommit, identity: str) -> bool:
         """Step 2: whether it is this signer's, over these bytes, for git, valid at that time."""
         arguments = ["verify", "-n", _NAMESPACE, "-I", identity]
+        if self.has_revoked:
+            arguments += ["-r", str(self.place / "revoked")]
         status, output = self._run(arguments, commit, commit.payload)
         return status == 0 and output.startswith(f'Good "{_NAMESPACE}" signature for {identity} ')
 
@@ -207,9 +268,9 @@ class _Call:
                     "-Y",
                     *arguments,
                     "-f",
-                    str(self.signers_file),
+                    str(self.place / "signers"),
                     "-s",
-                    str(self.signature_file),
+                    str(self.place / "signature"),
                     f"-Overify-time={commit.committed_at:%Y%m%d%H%M%S}",
                 ],
                 input=payload,

@@ -15,7 +15,7 @@ Source: docs/threat-model.md, "Rollback and forks"; TUF 5.3.5 (version numbers o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TypeAlias
 
@@ -50,8 +50,7 @@ def verify_advance(
             from the current one.
     """
     # (1)
-    if trust.signature_required:
-        _verify_signatures(advance, trust, verify_signature)
+    verify_signed(advance.incoming, trust=trust, verify_signature=verify_signature)
     current, tip = advance.current, advance.tip
     # (2)
     if current is None or tip.commit == current.commit:
@@ -80,23 +79,64 @@ def verify_advance(
         )
 
 
-def _verify_signatures(
-    advance: Advance, trust: TrustRules, verify_signature: SignatureVerifier | None
+def verify_signed(
+    commits: Iterable[ReceivedCommit],
+    *,
+    trust: TrustRules,
+    verify_signature: SignatureVerifier | None,
 ) -> None:
+    """Return if host policy requires no signatures, or each commit carries a good one.
+
+    Args:
+        commits: Each with its exact bytes.
+        trust: Host policy's ``[trust]``; it alone decides what must be signed.
+        verify_signature: Checks one commit; None if this host cannot check signatures.
+
+    Raises:
+        UntrustedSignatureError: A signature is missing or not good.
+    """
+    if not trust.signature_required:
+        return
     if verify_signature is None:
         raise UntrustedSignatureError(
             "host policy requires signatures and this host cannot verify any",
             hint="install ssh-keygen, and name allowed_signers_file in [trust]",
         )
-    principals = trust.principals.get(advance.tip.workspace)
-    for commit in advance.incoming:
+    for commit in commits:
         if not commit.revision.is_signed:
             raise UntrustedSignatureError(
                 f"the commit of revision {commit.revision.number} is not signed",
                 hint="host policy wants every commit signed by an allowed signer",
                 commit=str(commit.revision.commit),
             )
-        verify_signature(commit, principals)
+        verify_signature(commit, trust.principals.get(commit.revision.workspace))
+
+
+def verify_recent(revision: Revision, newest: Revision, rules: BundleRules) -> None:
+    """Return if new Workers may be made from a held revision.
+
+    What carries the newest bundle is as good as the newest, whatever its number.
+
+    Args:
+        revision: The one that is asked for.
+        newest: The newest one accepted here.
+        rules: ``max_behind``; None allows every held revision.
+
+    Raises:
+        RollbackRefusedError: It is further behind than that.
+    """
+    if rules.max_behind is None or revision.digest == newest.digest:
+        return
+    behind = newest.number - revision.number
+    if behind > rules.max_behind:
+        raise RollbackRefusedError(
+            f"revision {revision.number} of {revision.workspace} is {behind} behind the newest one "
+            f"here; this host makes new Workers from at most {rules.max_behind} behind",
+            hint="name the newest bundle in the request",
+            limit=rules.max_behind,
+            actual=behind,
+            rule="bundles.max_behind",
+        )
 
 
 def _not_fast_forward(message: str, current: Revision, tip: Revision) -> NotFastForwardError:

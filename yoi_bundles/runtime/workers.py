@@ -106,7 +106,9 @@ class Workers:
         wanted = request.bundle
         if wanted is None:
             return "builtin", self.builtin, None, None
-        revision = self._held.revision(wanted.workspace, wanted.digest, wanted.commit)
+        revision = self._held.usable_revision(
+            wanted.workspace, wanted.digest, wanted.commit, policy
+        )
         last_contact, _ = self._catalog.contact(wanted.workspace)
         warning = verify_fresh(last_contact, self._clock(), policy.bundles)
         return "synced", self._bundle(wanted.workspace, wanted.digest), revision.commit, warning
@@ -186,6 +188,7 @@ class Workers:
         Raises:
             BundleMissingError: No such Worker, or its bundle is no longer held.
             PolicyDeniedError: The policy in force no longer grants what the spec carries.
+            UntrustedSignatureError: It wants a signature that the Worker's revision lacks.
         """
         worker = self._catalog.get_worker(worker_id)
         policy = self._policy.current.policy
@@ -193,14 +196,19 @@ class Workers:
             worker.spec,
             policy=policy,
             secrets=SecretStore(policy.secret),
-            tree=self._tree_of(worker),
+            tree=self._tree_of(worker, policy),
             registry=self.plugins,
         )
 
-    def _tree_of(self, worker: WorkerView) -> TreeReader:
+    def _tree_of(self, worker: WorkerView, policy: HostPolicy) -> TreeReader:
         if worker.mode == "builtin":
             return self._builtin_tree
-        return self._held.tree(worker.receipt.workspace, worker.receipt.bundle)
+        made = worker.receipt
+        if policy.trust.signature_required:
+            self._held.usable_revision(
+                made.workspace, made.bundle, made.commit, policy, is_new=False
+            )
+        return self._held.tree(made.workspace, made.bundle)
 
 
 def _parse_position(text: str) -> int:

@@ -108,6 +108,8 @@ class FollowStatus(Model):
     last_error: str | None
     staleness: str | None = None
     """A warning when the last confirmed contact is long ago."""
+    distrust: str | None = None
+    """Why the newest held revision may not be used under the policy in force, if it may not."""
 
 
 class RuntimeInfo(Model):

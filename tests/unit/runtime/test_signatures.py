@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from yoi_bundles.backend.signing import SshCommitSigner
 from yoi_bundles.errors import UntrustedSignatureError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Provenance, ReceivedCommit, Revision
@@ -302,6 +303,124 @@ def test_a_signers_file_others_may_write_is_not_used(signing, good):
     refuse(signing, good, "file of allowed signers cannot be used: it may be written by others")
     signing.signers.unlink()
     refuse(signing, good, "does not exist")
+
+
+@needs_ssh
+def test_who_signed_is_told(signing, good):
+    verifier = SshSignatureVerifier(signing.signers)
+    signing.allow(f"*@example.com {signing.public('dev')}")
+    assert verifier.verify_signer(good, (DEV,)) == DEV
+    assert verifier.verify_signer(good, None) == "*@example.com"
+
+
+# --- keys that are believed no longer ---
+
+
+def revoke(signing, *names, as_list=True):
+    path = signing.directory / "revoked"
+    if as_list:
+        path.write_text("".join(signing.public(name) + "\n" for name in names))
+    else:
+        files = [str(signing.key(name).with_suffix(".pub")) for name in names]
+        run("ssh-keygen", "-q", "-k", "-f", str(path), *files)
+    path.chmod(0o644)
+    return path
+
+
+@needs_ssh
+@pytest.mark.parametrize("as_list", [True, False])
+def test_a_revoked_key_is_not_believed_whenever_it_signed(signing, good, as_list):
+    signing.allow(f"dev@example.com {signing.public('dev')}")
+    verify(signing, good, revoked_keys=revoke(signing, "other", as_list=as_list))
+    refuse(signing, good, "not good", revoked_keys=revoke(signing, "dev", as_list=as_list))
+    refuse(signing, good, "not good", revoked_keys=revoke(signing, "other", "dev", as_list=as_list))
+
+
+@needs_ssh
+def test_an_empty_list_revokes_nothing(signing, good):
+    signing.allow(f"dev@example.com {signing.public('dev')}")
+    verify(signing, good, revoked_keys=revoke(signing))
+
+
+@needs_ssh
+def test_a_list_of_revoked_keys_that_cannot_be_used_is_believed_to_hold_them_all(signing, good):
+    signing.allow(f"dev@example.com {signing.public('dev')}")
+    path = revoke(signing, "other")
+    path.chmod(0o666)
+    refuse(signing, good, "file of revoked keys cannot be used", revoked_keys=path)
+    path.unlink()
+    refuse(signing, good, "does not exist", revoked_keys=path)
+    path.write_bytes(b"SSHKRL\n\0 but not one")
+    refuse(signing, good, "not good", revoked_keys=path)
+
+
+@needs_ssh
+def test_a_revocation_overtakes_a_kept_verdict(signing, good):
+    signing.allow(f"dev@example.com {signing.public('dev')}")
+    verifier = SshSignatureVerifier(signing.signers, revoke(signing, "other"))
+    verifier(good, None)
+    revoke(signing, "dev")
+    with pytest.raises(UntrustedSignatureError, match="not good"):
+        verifier(good, None)
+
+
+# --- authorities ---
+
+
+@pytest.fixture(scope="module")
+def certified(signing):
+    """A commit signed with a certificate that `authority` issued to the key `holder`."""
+    signing.key("authority")
+    holder = signing.key("holder")
+    run(
+        "ssh-keygen", "-q", "-s", str(signing.key("authority")), "-I", "holder", "-n", DEV,
+        "-V", "20200101:20400101", str(holder.with_suffix(".pub")),
+    )  # fmt: skip
+    certificate = holder.with_name("holder-cert.pub")
+    raw = signing.commit().raw
+    signer = SshCommitSigner(certificate)
+    return received(insert_signature(raw, signer(raw)), signing)
+
+
+def insert_signature(raw, signature):
+    head, gap, message = raw.partition(b"\n\n")
+    armour = signature.removesuffix(b"\n").replace(b"\n", b"\n ")
+    return head + b"\ngpgsig-sha256 " + armour + gap + message
+
+
+@needs_ssh
+def test_a_certificate_of_an_authority_is_believed_for_its_principals(signing, certified):
+    signing.allow(f"*@example.com cert-authority {signing.public('authority')}")
+    verify(signing, certified)
+    verify(signing, certified, (DEV,))
+    refuse(signing, certified, "may not sign|not good", ("eve@example.com",))
+
+
+@needs_ssh
+@pytest.mark.parametrize(
+    "line",
+    [
+        "dev@example.com {authority}",
+        "*@example.com cert-authority {other}",
+        'dev@example.com cert-authority,namespaces="file" {authority}',
+        'dev@example.com cert-authority,valid-before="20260101" {authority}',
+        "*@example.org cert-authority {authority}",
+    ],
+)
+def test_a_certificate_of_anybody_else_is_not(signing, certified, line):
+    keys = {name: signing.public(name) for name in ("authority", "other")}
+    signing.allow(line.format(**keys))
+    refuse(signing, certified, "no allowed signer|not good")
+
+
+@needs_ssh
+@pytest.mark.parametrize("name", ["authority", "holder"])
+def test_a_certificate_is_not_believed_once_its_authority_or_key_is_revoked(
+    signing, certified, name
+):
+    signing.allow(f"*@example.com cert-authority {signing.public('authority')}")
+    krl = revoke(signing, name, as_list=False)
+    refuse(signing, certified, "no allowed signer|not good", revoked_keys=krl)
 
 
 # --- splitting ---

@@ -13,7 +13,12 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.host_policy import BundleRules, TrustRules
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Advance, Provenance, ReceivedCommit, Revision
-from yoi_bundles.runtime.trust import verify_advance, verify_fresh
+from yoi_bundles.runtime.trust import (
+    verify_advance,
+    verify_fresh,
+    verify_recent,
+    verify_signed,
+)
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ANYBODY = TrustRules()
@@ -126,6 +131,62 @@ def test_signatures_are_looked_at_before_history():
         verify(step, SIGNED, bad)
     with pytest.raises(RollbackRefusedError):
         verify(step, SIGNED, good)
+
+
+def test_the_policy_alone_decides_what_must_be_signed():
+    unsigned = [ReceivedCommit(revision(1), b"raw")]
+    verify_signed(unsigned, trust=ANYBODY, verify_signature=bad)
+    for check in (good, None):
+        with pytest.raises(UntrustedSignatureError):
+            verify_signed(unsigned, trust=SIGNED, verify_signature=check)
+    signed = [ReceivedCommit(revision(1, is_signed=True), b"raw")]
+    verify_signed(signed, trust=SIGNED, verify_signature=good)
+    with pytest.raises(UntrustedSignatureError):
+        verify_signed(signed, trust=SIGNED, verify_signature=bad)
+
+
+@pytest.mark.parametrize("years", [-10, 10])
+def test_clocks_have_no_say_in_the_order_of_revisions(years):
+    """A commit dated back follows all the same; one dated ahead overtakes nothing."""
+    moved = NOW.replace(year=NOW.year + years)
+    step = revision(3).model_copy(update={"created_at": moved})
+    verify(advance(revision(2), step))
+    with pytest.raises(RollbackRefusedError):
+        verify(advance(revision(4), step))
+    with pytest.raises(NotFastForwardError):
+        verify(advance(revision(2), step, descends=False))
+    with pytest.raises(NotFastForwardError):
+        verify(advance(revision(3, "b"), step))
+
+
+# --- how far behind ---
+
+
+def other(number):
+    return revision(number).model_copy(update={"digest": Digest("e" * 64)})
+
+
+@pytest.mark.parametrize(
+    ("number", "limit", "is_allowed"),
+    [(1, None, True), (9, 0, False), (10, 0, True), (7, 3, True), (6, 3, False), (1, 9, True)],
+)
+def test_new_workers_may_be_so_far_behind_and_no_further(number, limit, is_allowed):
+    rules = BundleRules(max_behind=limit)
+    asked = revision(10) if number == 10 else other(number)
+    if is_allowed:
+        verify_recent(asked, revision(10), rules)
+        return
+    with pytest.raises(RollbackRefusedError, match=f"is {10 - number} behind") as caught:
+        verify_recent(asked, revision(10), rules)
+    assert caught.value.facts == {
+        "limit": limit,
+        "actual": 10 - number,
+        "rule": "bundles.max_behind",
+    }
+
+
+def test_the_newest_bundle_is_not_behind_under_an_older_number():
+    verify_recent(revision(1), revision(10), BundleRules(max_behind=0))
 
 
 # --- staleness ---
