@@ -10,7 +10,7 @@ from signing_keys import DEV, Keys, needs_ssh
 
 from yoi_bundles.backend.app import create_app as backend_app
 from yoi_bundles.backend.service import Backend
-from yoi_bundles.cli.exit_codes import CONFLICT, OK, USAGE
+from yoi_bundles.cli.exit_codes import CONFLICT, INTEGRITY, MACHINE, NOT_FOUND, OK, USAGE
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import WorkspaceId
 from yoi_bundles.runtime.signatures import SshSignatureVerifier
@@ -97,3 +97,93 @@ def test_an_unsigned_revision_is_not_passed_for_a_signed_one(team, backend, keys
     assert team("publish", "team", *where).code == OK
     refused = team("publish", "team", "--sign", str(keys.private("dev")), *where)
     assert (refused.code, "not signed" in refused.err) == (CONFLICT, True)
+
+
+# --- verify ---
+
+
+@pytest.fixture
+def policy(tmp_path, keys):
+    """Writes a host policy; ``trust`` is its section."""
+    (tmp_path / "etc").mkdir()
+    path = tmp_path / "etc" / "policy.toml"
+
+    def write(trust):
+        path.write_text(f"schema = 1\n[trust]\n{trust}\n")
+        path.chmod(0o600)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def signed(team, keys):
+    """Two revisions, the second by another key."""
+    keys.private("eve")
+    assert team("publish", "team", "--sign", str(keys.private("dev"))).code == OK
+    change()
+    assert team("publish", "team", "--sign", str(keys.private("eve"))).code == OK
+    return team
+
+
+def test_verify_says_who_signed(signed, keys):
+    signers = str(keys.allow(f"{DEV} {{dev}}", "eve@example.com {eve}"))
+    done = signed("verify", "--allowed-signers", signers)
+    assert done.code == OK
+    assert "signed  backend team r2 by eve@example.com" in done.out
+    assert f"signed  backend team r1 by {DEV}" in done.out
+    document = signed("verify", "--allowed-signers", signers, "--json").json
+    assert document["ok"]
+    assert [one["signer"] for one in document["signatures"]] == ["eve@example.com", DEV]
+
+
+def test_verify_ends_with_6_if_one_is_not_believed(signed, keys):
+    signers = str(keys.allow(f"{DEV} {{dev}}"))
+    done = signed("verify", "--allowed-signers", signers)
+    assert done.code == INTEGRITY
+    assert "refused  backend team r2: the commit cannot be trusted: no allowed signer" in done.out
+    assert f"signed  backend team r1 by {DEV}" in done.out
+    document = signed("verify", "--allowed-signers", signers, "--json").json
+    assert (document["ok"], document["signatures"][0]["signer"]) == (False, None)
+    # One revision alone is judged alone.
+    assert signed("verify", "team", "1", "--allowed-signers", signers).code == OK
+    assert signed("verify", "team", "2", "--allowed-signers", signers).code == INTEGRITY
+    assert signed("verify", "team", "9", "--allowed-signers", signers).code == NOT_FOUND
+
+
+def test_verify_asks_the_host_policy(signed, keys, policy, tmp_path):
+    keys.allow(f"{DEV} {{dev}}", "eve@example.com {eve}")
+    base = f'allowed_signers_file = "{keys.signers}"\n'
+    required = "signature_required = true\n"
+
+    def verify(trust):
+        return signed("verify", "--signatures", "--policy", policy(trust))
+
+    assert verify(base + required).code == OK
+    limited = base + f'[trust.principals]\nteam = ["{DEV}"]\n'
+    assert verify(required + limited).code == INTEGRITY
+    relaxed = verify(limited)
+    assert (relaxed.code, "not believed  backend team r2" in relaxed.out) == (OK, True)
+    revoked = tmp_path / "etc" / "revoked"
+    revoked.write_text(keys.public("dev") + "\n")
+    revoked.chmod(0o644)
+    done = verify(base + required + f'revoked_keys_file = "{revoked}"\n')
+    assert done.code == INTEGRITY
+    assert "refused  backend team r1" in done.out
+    assert "signed  backend team r2" in done.out
+
+
+def test_verify_finds_unsigned_revisions(team, keys):
+    assert team("publish", "team").code == OK
+    done = team("verify", "--allowed-signers", str(keys.allow(f"{DEV} {{dev}}")))
+    assert (done.code, "r1: it is not signed" in done.out) == (INTEGRITY, True)
+
+
+def test_verify_without_anybody_to_believe_says_what_is_missing(signed, policy):
+    done = signed("verify", "--signatures")
+    assert (done.code, "--allowed-signers" in done.err) == (USAGE, True)
+    done = signed("verify", "--signatures", "--policy", policy(""))
+    assert (done.code, "names no allowed signers" in done.err) == (USAGE, True)
+    assert signed("verify", "--signatures", "--policy", "nowhere.toml").code == MACHINE
+    done = signed("verify", "--allowed-signers", "nowhere")
+    assert (done.code, "does not exist" in done.out) == (INTEGRITY, True)

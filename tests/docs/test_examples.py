@@ -25,7 +25,7 @@ def test_the_commands_of_a_document_run_and_print_what_it_shows(path, tmp_path):
     text = path.read_text("utf-8")
     missing = [
         name
-        for name in ("bash", "git", "curl")
+        for name in ("bash", "git", "curl", "ssh-keygen")
         if re.search(rf"\b{name}\b", "\n".join(one.text for one in runnable(text)))
         and shutil.which(name) is None
     ]

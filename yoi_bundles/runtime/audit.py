@@ -41,6 +41,12 @@ class AuditReport:
         }
 
 
+def list_areas(data: Path) -> dict[str, Path]:
+    """Where a data directory keeps repositories: `backend` and `runtime`, as far as they exist."""
+    areas = {"backend": data / "backend" / "workspaces", "runtime": data / "runtime" / "bundles"}
+    return {where: root for where, root in areas.items() if root.is_dir()}
+
+
 def audit_data(
     data: Path,
     only: WorkspaceId | None = None,
@@ -60,10 +66,7 @@ def audit_data(
     """
     reports: list[AuditReport] = []
     missing: BundleMissingError | None = None
-    areas = {"backend": data / "backend" / "workspaces", "runtime": data / "runtime" / "bundles"}
-    for where, root in areas.items():
-        if not root.is_dir():
-            continue
+    for where, root in list_areas(data).items():
         checkouts = CheckoutArea(data / "runtime" / "checkouts") if where == "runtime" else None
         repositories = WorkspaceRepositories(root)
         try:

@@ -1,0 +1,114 @@
+"""Verifying the signatures of everything that is held again, under a host policy.
+
+Source: docs/policy.md, "[trust]"; docs/operations.md, "Signed revisions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yoi_bundles.errors import BundleError, BundleMissingError, InvalidInputError, StoreError
+from yoi_bundles.model.host_policy import TrustRules
+from yoi_bundles.model.ids import WorkspaceId
+from yoi_bundles.model.revision import Revision
+from yoi_bundles.runtime.audit import list_areas
+from yoi_bundles.runtime.signatures import SshSignatureVerifier, Verifiers
+from yoi_bundles.store import BundleStore, WorkspaceRepositories, get_spelled_revision
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureReport:
+    """What the signature of one held revision is worth.
+
+    Args:
+        where: ``backend`` or ``runtime``.
+        signer: Who signed; None if nobody is believed to have.
+        fault: Why not.
+    """
+
+    where: str
+    revision: Revision
+    signer: str | None
+    fault: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "where": self.where,
+            "workspace": str(self.revision.workspace),
+            "number": self.revision.number,
+            "commit": str(self.revision.commit),
+            "signer": self.signer,
+            "fault": self.fault,
+        }
+
+
+def audit_signatures(
+    data: Path,
+    trust: TrustRules,
+    only: WorkspaceId | None = None,
+    revision: str | None = None,
+) -> tuple[SignatureReport, ...]:
+    """Verify the signature of every revision that the Backend and the Runtime hold, newest first.
+
+    Unsigned revisions are reported too, whether or not the policy wants signatures.
+
+    Args:
+        data: A data directory.
+        trust: Host policy's ``[trust]``.
+        only: Look at this workspace alone.
+        revision: Look at this revision alone, where it is held; wants ``only``.
+
+    Raises:
+        InvalidInputError: The policy names no allowed signers.
+        StoreError: What is held cannot be read.
+    """
+    verifier = Verifiers().find(trust)
+    if verifier is None:
+        raise InvalidInputError(
+            "the host policy names no allowed signers",
+            hint="set allowed_signers_file in [trust], or use --allowed-signers",
+        )
+    reports: list[SignatureReport] = []
+    for where, root in list_areas(data).items():
+        repositories = WorkspaceRepositories(root)
+        try:
+            for name in repositories.list():
+                if only in {None, name}:
+                    store = repositories.get(name)
+                    chosen = _choose(store, revision)
+                    reports += [_judge(where, store, one, trust, verifier) for one in chosen]
+        finally:
+            repositories.close()
+    return tuple(reports)
+
+
+def _choose(store: BundleStore, spelled: str | None) -> Iterable[Revision]:
+    if spelled is None:
+        return store.revisions()
+    try:
+        return (get_spelled_revision(store, spelled),)
+    except BundleMissingError:
+        return ()
+
+
+def _judge(
+    where: str,
+    store: BundleStore,
+    revision: Revision,
+    trust: TrustRules,
+    verifier: SshSignatureVerifier,
+) -> SignatureReport:
+    if not revision.is_signed:
+        return SignatureReport(where, revision, None, "it is not signed")
+    principals = trust.principals.get(revision.workspace)
+    try:
+        signer = verifier.verify_signer(store.read_commit(revision), principals)
+    except StoreError:
+        raise
+    except BundleError as error:
+        return SignatureReport(where, revision, None, error.message)
+    return SignatureReport(where, revision, signer, None)
