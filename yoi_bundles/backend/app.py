@@ -19,7 +19,6 @@ from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, Work
 from yoi_bundles.model.limits import MIB
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.wire.asgi import (
-    PROBLEM_RESPONSES,
     BodyLimit,
     add_common,
     is_unchanged,
@@ -45,6 +44,7 @@ from yoi_bundles.wire.messages import (
     WorkspaceList,
     WorkspaceView,
 )
+from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, problems
 from yoi_bundles.wire.roles import CredentialView
 
 REPORT_BYTES = 8 * MIB
@@ -63,7 +63,7 @@ def create_app(backend: Backend) -> FastAPI:
         backend: Open; the caller closes it after the server has stopped.
     """
     build_models()
-    app = FastAPI(
+    app = DocumentedAPI(
         title="yoi_bundles Backend",
         version=__version__,
         docs_url=None,
@@ -83,6 +83,7 @@ def create_app(backend: Backend) -> FastAPI:
         ],
     )
     _add_workspaces(app, backend)
+    _add_revisions(app, backend)
     _add_runtimes(app, backend)
     _add_delivery(app, backend)
     _add_git(app, backend)
@@ -97,7 +98,12 @@ def _add_workspaces(app: FastAPI, backend: Backend) -> None:
         """All workspaces with their newest revision."""
         return publishing.list()
 
-    @app.get("/v1/workspaces/{workspace}", tags=["workspaces"], dependencies=[PUBLISHING])
+    @app.get(
+        "/v1/workspaces/{workspace}",
+        tags=["workspaces"],
+        dependencies=[PUBLISHING],
+        responses=problems(404),
+    )
     def get_workspace(workspace: WorkspaceId) -> WorkspaceView:
         """One workspace."""
         return publishing.workspace(workspace)
@@ -107,7 +113,10 @@ def _add_workspaces(app: FastAPI, backend: Backend) -> None:
         tags=["workspaces"],
         dependencies=[PUBLISHING],
         status_code=201,
-        responses={200: {"description": "The tree is the current one.", "model": PublishReply}},
+        responses={
+            200: {"description": "The tree is the current one.", "model": PublishReply},
+            **problems(409),
+        },
     )
     def publish(
         workspace: WorkspaceId, request: PublishRequest, response: Response
@@ -117,7 +126,26 @@ def _add_workspaces(app: FastAPI, backend: Backend) -> None:
         response.status_code = 201 if reply.is_new else 200
         return reply
 
-    @app.get("/v1/workspaces/{workspace}/revisions", tags=["workspaces"], dependencies=[PUBLISHING])
+    @app.post(
+        "/v1/workspaces/{workspace}/sync",
+        tags=["runtimes"],
+        dependencies=[OPERATOR],
+        responses=problems(404),
+    )
+    def sync(workspace: WorkspaceId, request: SyncRequest) -> SyncReply:
+        """Push the newest revision to the Runtimes that may see it."""
+        return backend.sync(workspace, request)
+
+
+def _add_revisions(app: FastAPI, backend: Backend) -> None:
+    publishing = backend.publishing
+
+    @app.get(
+        "/v1/workspaces/{workspace}/revisions",
+        tags=["workspaces"],
+        dependencies=[PUBLISHING],
+        responses=problems(404),
+    )
     def list_revisions(
         workspace: WorkspaceId,
         limit: Annotated[int, Query(ge=1, le=1000)] = 50,
@@ -130,26 +158,33 @@ def _add_workspaces(app: FastAPI, backend: Backend) -> None:
         "/v1/workspaces/{workspace}/revisions/{spelled}",
         tags=["workspaces"],
         dependencies=[PUBLISHING],
+        responses=problems(404),
     )
     def get_revision(workspace: WorkspaceId, spelled: str) -> Revision:
         """One revision: `main`, a number, or 7 or more digits of a commit id or digest."""
         return publishing.revision(workspace, spelled)
 
-    @app.get("/v1/workspaces/{workspace}/diff", tags=["workspaces"], dependencies=[PUBLISHING])
+    @app.get(
+        "/v1/workspaces/{workspace}/diff",
+        tags=["workspaces"],
+        dependencies=[PUBLISHING],
+        responses=problems(404),
+    )
     def diff(workspace: WorkspaceId, old: str, new: str = "main") -> DiffReply:
         """What differs between two revisions, as unified diffs."""
         return publishing.diff(workspace, old, new)
-
-    @app.post("/v1/workspaces/{workspace}/sync", tags=["runtimes"], dependencies=[OPERATOR])
-    def sync(workspace: WorkspaceId, request: SyncRequest) -> SyncReply:
-        """Push the newest revision to the Runtimes that may see it."""
-        return backend.sync(workspace, request)
 
 
 def _add_runtimes(app: FastAPI, backend: Backend) -> None:
     fleet = backend.fleet
 
-    @app.post("/v1/runtimes", tags=["runtimes"], dependencies=[OPERATOR], status_code=201)
+    @app.post(
+        "/v1/runtimes",
+        tags=["runtimes"],
+        dependencies=[OPERATOR],
+        responses=problems(409),
+        status_code=201,
+    )
     def register(request: RegisterRuntime) -> RegisteredRuntime:
         """Make a Runtime known; the token in the answer is shown this once."""
         return fleet.register(request)
@@ -159,19 +194,33 @@ def _add_runtimes(app: FastAPI, backend: Backend) -> None:
         """Registered Runtimes; every `label=key=value` must match."""
         return fleet.list(label)
 
-    @app.get("/v1/runtimes/{runtime_id}", tags=["runtimes"], dependencies=[OPERATOR])
+    @app.get(
+        "/v1/runtimes/{runtime_id}",
+        tags=["runtimes"],
+        dependencies=[OPERATOR],
+        responses=problems(404),
+    )
     def get_runtime(runtime_id: RuntimeId) -> RuntimeView:
         """One Runtime with the state of every bundle on it."""
         return fleet.view(runtime_id)
 
     @app.delete(
-        "/v1/runtimes/{runtime_id}", tags=["runtimes"], dependencies=[OPERATOR], status_code=204
+        "/v1/runtimes/{runtime_id}",
+        tags=["runtimes"],
+        dependencies=[OPERATOR],
+        responses=problems(404),
+        status_code=204,
     )
     def unregister(runtime_id: RuntimeId) -> None:
         """Forget a Runtime and its credential."""
         fleet.unregister(runtime_id)
 
-    @app.put("/v1/runtimes/{runtime_id}/status", tags=["delivery"], status_code=204)
+    @app.put(
+        "/v1/runtimes/{runtime_id}/status",
+        tags=["delivery"],
+        responses=problems(404),
+        status_code=204,
+    )
     def report(
         runtime_id: RuntimeId, report: StatusReport, caller: Annotated[CredentialView, RUNTIME]
     ) -> None:
@@ -191,7 +240,11 @@ def _add_delivery(app: FastAPI, backend: Backend) -> None:
         "/v1/config-bundles/{digest}",
         tags=["delivery"],
         response_class=FileResponse,
-        responses={200: {"content": {BUNDLE_MEDIA_TYPE: {}}}, 304: {"description": "Unchanged."}},
+        responses={
+            200: {"content": {BUNDLE_MEDIA_TYPE: {}}},
+            304: {"description": "Unchanged."},
+            **problems(404),
+        },
     )
     def get_bundle(
         digest: Digest,
@@ -216,7 +269,7 @@ def _add_delivery(app: FastAPI, backend: Backend) -> None:
         "/v1/workspaces/{workspace}/channels/{channel}",
         tags=["delivery"],
         response_model=ChannelView,
-        responses={304: {"description": "Unchanged."}},
+        responses={304: {"description": "Unchanged."}, **problems(404, 410)},
     )
     def get_channel(workspace: WorkspaceId, channel: ChannelName, request: Request) -> Response:
         """Where a channel points; with `If-None-Match` the way to ask for news."""

@@ -65,5 +65,7 @@ Action: TypeAlias = Literal["allow", "ask", "deny"]
 CommitText: TypeAlias = Annotated[str, StringConstraints(max_length=65_536)]
 """A whole commit, signature and all, as git keeps it."""
 
-PushToken: TypeAlias = Annotated[str, StringConstraints(min_length=32, max_length=400)]
+PushToken: TypeAlias = Annotated[
+    str, StringConstraints(min_length=32, max_length=400, pattern=r"^[!-~]+$")
+]
 """A token of a Runtime's own API; kept out of every `repr`."""

@@ -17,7 +17,6 @@ from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.wire.asgi import (
-    PROBLEM_RESPONSES,
     BodyLimit,
     add_common,
     operation_id,
@@ -35,6 +34,7 @@ from yoi_bundles.wire.messages import (
     WorkerList,
     WorkerView,
 )
+from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, problems
 from yoi_bundles.wire.roles import CredentialView
 
 BACKEND = require_role("backend", "operator")
@@ -48,7 +48,7 @@ def create_app(runtime: Runtime, *, body_idle_seconds: float = BODY_IDLE_SECONDS
         body_idle_seconds: Longest silence in a body before it is a 408.
     """
     build_models()
-    app = FastAPI(
+    app = DocumentedAPI(
         title="yoi_bundles Runtime",
         version=__version__,
         docs_url=None,
@@ -89,12 +89,14 @@ def _add_bundles(app: FastAPI, runtime: Runtime) -> None:
         "/v1/config-bundles/{digest}",
         tags=["bundles"],
         response_model=BundleStatus,
+        responses=problems(404),
         name="head_status",
     )
     @app.get(
         "/v1/config-bundles/{digest}",
         tags=["bundles"],
         response_model=BundleStatus,
+        responses=problems(404),
     )
     def get_status(
         digest: Digest,
@@ -119,7 +121,7 @@ def _add_upload(app: FastAPI, runtime: Runtime) -> None:
         dependencies=[BACKEND],
         status_code=201,
         response_model=PutResult,
-        responses={200: {"description": "Held already.", "model": PutResult}},
+        responses={200: {"description": "Held already.", "model": PutResult}, **problems(404, 409)},
         openapi_extra={
             "requestBody": {
                 "required": True,
@@ -147,7 +149,10 @@ def _add_workers(app: FastAPI, runtime: Runtime) -> None:
         tags=["workers"],
         dependencies=[BACKEND],
         status_code=201,
-        responses={200: {"description": "Made before.", "model": CreatedWorker}},
+        responses={
+            200: {"description": "Made before.", "model": CreatedWorker},
+            **problems(404, 409),
+        },
     )
     def create_worker(request: CreateWorkerRequest, response: Response) -> CreatedWorker:
         """Make a Worker from a held bundle under host policy; idempotent by worker id."""
@@ -163,12 +168,14 @@ def _add_workers(app: FastAPI, runtime: Runtime) -> None:
         """A page of Workers, oldest first."""
         return runtime.work.list(after=after, limit=limit)
 
-    @app.get("/v1/workers/{worker_id}", tags=["workers"], dependencies=[BACKEND])
+    @app.get(
+        "/v1/workers/{worker_id}", tags=["workers"], dependencies=[BACKEND], responses=problems(404)
+    )
     def get_worker(worker_id: WorkerId) -> WorkerView:
         """One Worker with its spec, decisions and receipt."""
         return runtime.worker(worker_id)
 
-    @app.post("/v1/resolve", tags=["workers"], dependencies=[BACKEND])
+    @app.post("/v1/resolve", tags=["workers"], dependencies=[BACKEND], responses=problems(404, 409))
     def resolve(request: CreateWorkerRequest) -> ResolveReport:
         """Dry run of a creation with its whole explanation; nothing is made."""
         return runtime.resolve(request, origin="remote")

@@ -30,7 +30,7 @@ from yoi_bundles.errors import (
     UnauthenticatedError,
 )
 from yoi_bundles.wire.guard import BODY_IDLE_SECONDS, GuardMiddleware, http_problem_response
-from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, Problem, encode_problem
+from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, encode_problem
 from yoi_bundles.wire.roles import CredentialView, Role
 
 log = logging.getLogger(__name__)
@@ -278,16 +278,6 @@ def add_common(
 def operation_id(route: APIRoute) -> str:
     """The name of a route's function: what generated clients call the operation."""
     return route.name
-
-
-PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem document (RFC 9457) with a stable `code`.",
-        "model": Problem,
-        "content": {PROBLEM_MEDIA_TYPE: {}},
-    }
-}
-"""For the OpenAPI document of every route."""
 
 
 async def _on_bundle_error(request: Request, error: Exception) -> Response:

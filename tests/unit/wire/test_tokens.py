@@ -7,8 +7,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from yoi_bundles.errors import InvalidInputError
+from yoi_bundles.wire.messages import RegisterRuntime
 from yoi_bundles.wire.tokens import MAX_BYTES, read_token_file, write_token_file
 
 
@@ -74,3 +76,12 @@ def test_links_directories_and_pipes_are_refused(tmp_path):
 def test_a_device_is_no_token_file():
     with pytest.raises(InvalidInputError):
         read_token_file(Path(os.devnull))
+
+
+@pytest.mark.parametrize("odd", ["\xe9", "\u2059", " ", "\n", "\x00"])
+def test_a_push_token_that_could_not_be_read_back_from_its_file_is_no_token(odd):
+    whole = RegisterRuntime(runtime_id="eu-1", push_token="x" * 32)
+
+    with pytest.raises(ValidationError, match="push_token"):
+        RegisterRuntime(runtime_id="eu-1", push_token="x" * 32 + odd)
+    assert whole.push_token == "x" * 32

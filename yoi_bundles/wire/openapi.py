@@ -1,0 +1,43 @@
+"""What the OpenAPI documents say about errors: each status, as problem documents."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+
+from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, Problem
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+class DocumentedAPI(FastAPI):
+    """An app whose document gives problems their media type: the framework knows only JSON's."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI 3.1 document, made once."""
+        if self.openapi_schema is not None:
+            return self.openapi_schema
+        document = super().openapi()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                for status, response in operation["responses"].items():
+                    if status[0] in "45":
+                        schema = response["content"].pop("application/json")
+                        response["content"][PROBLEM_MEDIA_TYPE] = schema
+        return document
+
+
+def problems(*statuses: int) -> Responses:
+    """Responses of a route that answers with these, beside those of every route."""
+    return {
+        status: {"description": f"{HTTPStatus(status).phrase}: a problem.", "model": Problem}
+        for status in statuses
+    }
+
+
+PROBLEM_RESPONSES: Responses = problems(400, 401, 403, 408, 413, 415, 422) | {
+    "5XX": {"description": "A fault here or further on: a problem.", "model": Problem}
+}
+"""For every route. What each code means stands in docs/http-api.md, "Error codes"."""
