@@ -205,6 +205,13 @@ def test_every_defence_names_a_test():
     assert len(rows(actors)) > 30
 
 
+def test_every_attack_on_updates_names_a_test():
+    attacks = rows(section(read("threat-model.md"), "Attacks on updates"))
+
+    assert [row[0] for row in attacks if not TEST_ID.search(row[2])] == []
+    assert len(attacks) >= 12
+
+
 def test_every_module_that_is_named_exists():
     named = {
         one

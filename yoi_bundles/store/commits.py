@@ -56,6 +56,7 @@ _ARMOUR = re.compile(
     rb"-----BEGIN SSH SIGNATURE-----\n(?: [A-Za-z0-9+/=]{1,76}\n)+ -----END SSH SIGNATURE-----"
 )
 _WHEN = re.compile(r"(?P<person>.*) (?P<seconds>[0-9]{1,12}) \+0000")
+_MAX_NUMBER = 2**53 - 1
 _MAX_SECONDS = 253_402_300_799
 """The last second of the year 9999."""
 
@@ -123,8 +124,10 @@ def encode_commit(
         signature: SSH signature in armour, without a final newline.
 
     Raises:
-        InvalidInputError: A text that cannot stand in a commit, or a time out of range.
+        InvalidInputError: A text that cannot stand in a commit, or a time or number out of range.
     """
+    if not 1 <= number <= _MAX_NUMBER:
+        raise InvalidInputError("there is no room for another revision number")
     text = normalise_message(message) or f"Publish revision {number} of {workspace}"
     head = [f"tree {digest}"]
     head += [f"parent {parent}"] if parent is not None else []

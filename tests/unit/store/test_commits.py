@@ -72,6 +72,14 @@ def test_what_was_encoded_is_parsed_back(parent, signature, provenance):
     assert parsed.payload == make_commit(parent=parent, provenance=provenance)
 
 
+@pytest.mark.parametrize("number", [0, -1, 2**53])
+def test_no_number_is_written_that_cannot_be_read_back(number):
+    """A history at the highest number ends; its head stays readable."""
+    assert parse_commit(make_commit(number=2**53 - 1)).revision.number == 2**53 - 1
+    with pytest.raises(InvalidInputError, match="no room"):
+        make_commit(number=number)
+
+
 def test_a_name_without_an_address_gets_an_empty_one():
     assert b"author robot <> 1700000000 +0000\n" in make_commit(
         provenance={"published_by": "robot"}
