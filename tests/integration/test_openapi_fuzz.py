@@ -42,7 +42,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-EXAMPLES = 30
+EXAMPLES = 20
 MADE = ("all known", "known names", "mixed body", "made up", "wrong")
 
 
