@@ -275,6 +275,9 @@ def status(
         say(f"  policy     {found.reported.policy_digest}")
         if found.reported.policy_error:
             say(f"  {warn('policy')}     {safe(found.reported.policy_error)}")
+        for one in found.reported.following:
+            for text in filter(None, (one.last_error, one.staleness, one.distrust)):
+                say(f"  {warn('warning')}    {one.workspace}: {safe(text)}")
     rows = [
         (
             str(one.workspace),
