@@ -8,6 +8,7 @@ Source: git's ``sign_buffer_ssh``; ssh-keygen(1), "-Y sign"; OpenSSH PROTOCOL.ss
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import tempfile
@@ -54,6 +55,15 @@ class SshCommitSigner:
             InvalidInputError: The key cannot be used, or ``ssh-keygen`` is missing, takes too long
                 or gives no signature of these bytes.
         """
+        fault = None
+        try:
+            return self._sign(payload)
+        except OSError as error:
+            fault = errno.errorcode.get(error.errno or 0, "unknown error")
+        # Raised outside the handler: the system's own error carries a path.
+        raise InvalidInputError(f"there is no place to sign in ({fault})")
+
+    def _sign(self, payload: bytes) -> bytes:
         with tempfile.TemporaryDirectory(prefix="yoi-bundles-") as directory:
             options = ["-f", str(self._key_file(Path(directory)))]
             if self.key == AGENT:

@@ -8,6 +8,7 @@ PROTOCOL.sshsig.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -152,7 +153,7 @@ class SshSignatureVerifier:
         with self._lock:
             verdict = self._verdicts.get(key)
         if verdict is None:
-            verdict = self._judge(split_signature(commit.raw), files, principals)
+            verdict = self._try_to_judge(split_signature(commit.raw), files, principals)
             with self._lock:
                 self._verdicts[key] = verdict
         if verdict.fault is not None:
@@ -164,6 +165,17 @@ class SshSignatureVerifier:
         if self._revoked_keys is None:
             return _Files(signers, None)
         return _Files(signers, _read_file(self._revoked_keys, "revoked_keys_file", "revoked keys"))
+
+    def _try_to_judge(
+        self, commit: SignedCommit, files: _Files, principals: tuple[str, ...] | None
+    ) -> _Verdict:
+        fault = None
+        try:
+            return self._judge(commit, files, principals)
+        except OSError as error:
+            fault = errno.errorcode.get(error.errno or 0, "unknown error")
+        # Raised outside the handler: the system's own error carries a path. No verdict is kept.
+        raise _untrusted(f"there is no place to verify it ({fault})")
 
     def _judge(
         self, commit: SignedCommit, files: _Files, principals: tuple[str, ...] | None
@@ -284,6 +296,8 @@ class _Call:
             fault = "ssh-keygen took too long"
         except OSError:
             fault = "ssh-keygen cannot be started"
+        if fault is None and done.returncode < 0:
+            fault = "ssh-keygen was ended by the system"
         if fault is not None:
             raise _untrusted(fault)
         return done.returncode, done.stdout.decode("utf-8", "replace")

@@ -185,3 +185,9 @@ def test_nothing_is_left_behind(keys, tmp_path, monkeypatch):
     keys.signer("dev")(PAYLOAD)
     refuse(keys.signer("dev", program=keys.program("exit 1")), "could not sign")
     assert list(own.iterdir()) == []
+
+
+def test_without_a_place_to_sign_in_nothing_is_signed(keys, tmp_path, monkeypatch):
+    signer = keys.signer("dev")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    assert refuse(signer, "no place to sign in .ENOENT.").__context__ is None

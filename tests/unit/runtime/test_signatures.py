@@ -297,6 +297,24 @@ def test_without_the_program_nothing_is_believed_and_nothing_kept(signing, good,
 
 
 @needs_ssh
+def test_trouble_of_this_machine_is_no_and_no_verdict_is_kept(signing, good, tmp_path, monkeypatch):
+    signing.allow(f"dev@example.com {signing.public('dev')}")
+    program = tmp_path / "later"
+    program.symlink_to(fake_program(tmp_path, "kill -9 $$"))
+    verifier = SshSignatureVerifier(signing.signers, program=str(program))
+    with pytest.raises(UntrustedSignatureError, match="ended by the system"):
+        verifier(good, None)
+    program.unlink()
+    program.symlink_to(shutil.which("ssh-keygen"))
+    with monkeypatch.context() as patched:
+        patched.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+        with pytest.raises(UntrustedSignatureError, match="no place to verify it") as no:
+            verifier(good, None)
+        assert no.value.__context__ is None
+    verifier(good, None)
+
+
+@needs_ssh
 def test_a_signers_file_others_may_write_is_not_used(signing, good):
     signing.allow(f"dev@example.com {signing.public('dev')}")
     signing.signers.chmod(0o666)
