@@ -66,7 +66,7 @@ def test_a_revision_is_signed_here(team, tmp_path, keys):
     change()
     assert team("publish", "team", "--sign", key).code == OK
     assert verify_head(tmp_path, keys) == 2
-    assert "signed          yes" in team("show", "team").out
+    assert "signed          yes (not verified here)" in team("show", "team").out
 
 
 def test_a_revision_for_a_backend_is_signed_by_the_publisher(team, backend, tmp_path, keys):

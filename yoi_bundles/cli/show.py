@@ -50,7 +50,7 @@ def command(
         "source": f"{source.source_kind} {source.source_uri}",
         "source revision": source.source_revision or "-",
         "source dirty": {None: "-", True: "yes", False: "no"}[source.source_dirty],
-        "signed": "yes" if found.is_signed else "no",
+        "signed": "yes (not verified here)" if found.is_signed else "no",
     }
     say(bold(f"{found.workspace} r{found.number}"))
     for key, value in rows.items():
