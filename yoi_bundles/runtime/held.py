@@ -215,9 +215,9 @@ class HeldBundles:
         """
         revision = self.revision(workspace, digest, commit)
         self._verify_signed(revision, policy.trust)
-        newest = self._repositories.get(workspace).find_head()
-        if is_new and newest is not None:
-            verify_recent(revision, newest, policy.bundles)
+        if is_new and policy.bundles.max_behind is not None:
+            newest = self._repositories.get(workspace).find_head()
+            verify_recent(revision, newest or revision, policy.bundles)
         return revision
 
     def find_distrust(self, workspace: WorkspaceId) -> str | None:
