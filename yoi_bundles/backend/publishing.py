@@ -74,9 +74,7 @@ class Publishing:
         files = {
             path: text.encode("utf-8", "surrogatepass") for path, text in request.files.items()
         }
-        checked = check_files(
-            files, digest=compute_digest(files), limits=self._limits, cache=self._parsed
-        )
+        checked = check_files(files, limits=self._limits, cache=self._parsed)
         if checked.bundle is None:
             raise_findings(checked.findings)
         info = checked.bundle.manifest

@@ -18,13 +18,13 @@ CACHE_BYTES = 64 * MIB
 _OVERHEAD_BYTES = 512
 """What an entry costs beside its file; keeps a million empty files from being free."""
 
-_Key: TypeAlias = tuple[RelativePath, BlobId, int]
+_Key: TypeAlias = tuple[RelativePath, BlobId, Limits]
 
 
 class ParseCache:
     """Least recently used parsed files; safe to share between threads.
 
-    What a file says depends on its path, its bytes and the size limit alone, and the blob id
+    What a file says depends on its path, its bytes and the limits alone, and the blob id
     stands for the bytes: an entry never goes stale. It holds no opinion on who may see a file.
 
     Args:
@@ -52,7 +52,7 @@ class ParseCache:
             limits: Those it is parsed under.
             parse: Makes it; called without a lock, so two threads may both do so.
         """
-        key = (path, blob, limits.file_bytes)
+        key = (path, blob, limits)
         with self._lock:
             found = self._files.get(key)
         if found is not None:

@@ -5,7 +5,7 @@ Source: docs/format.md, "Checking a tree"; step 9 of receive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -34,7 +34,7 @@ from yoi_bundles.errors import ForbiddenPathError
 from yoi_bundles.model.bundle import Bundle, Finding
 from yoi_bundles.model.ids import BlobId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.model.paths import parse_tree_path, verify_paths
+from yoi_bundles.model.paths import verify_paths
 from yoi_bundles.model.tree import ContentCheck, TreeReader
 
 _PATIENCE = 4
@@ -140,7 +140,7 @@ def close_files(
     """
     declarations = collect_declarations(parsed)
     found = [finding for each in parsed for finding in each.findings]
-    found += _find_path_faults([each.source.file for each in parsed], limits)
+    found += _find_collisions(each.source.file for each in parsed if each.is_safe)
     found += islice(_find_faults_between(declarations), limits.findings * _PATIENCE)
     matches = [match for each in parsed for match in each.matches]
     found += find_material(matches, declarations.allow_list if honour_allow_list else None)
@@ -227,15 +227,10 @@ def _excess(message: str) -> CheckResult:
     return CheckResult(None, (Finding(file=str(MANIFEST_PATH), code=TOO_LARGE, message=message),))
 
 
-def _find_path_faults(paths: list[RelativePath], limits: Limits) -> Iterator[Finding]:
-    sound = []
-    for path in paths:
-        try:
-            sound.append(parse_tree_path(str(path), limits))
-        except ForbiddenPathError as error:
-            yield Finding(file=shown_file(path), code=PATH, message=error.message)
+def _find_collisions(paths: Iterable[RelativePath]) -> Iterator[Finding]:
+    """Paths that are two here and one on some file system."""
     try:
-        verify_paths(sound)
+        verify_paths(list(paths))
     except ForbiddenPathError as error:
         yield Finding(file=str(MANIFEST_PATH), code=PATH, message=error.message)
 

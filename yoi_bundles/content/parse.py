@@ -14,7 +14,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from yoi_bundles.content.declare import Choice, declare
-from yoi_bundles.content.findings import INVALID, MATERIAL, TOO_LARGE, finding_at, shown_file
+from yoi_bundles.content.findings import (
+    INVALID,
+    MATERIAL,
+    PATH,
+    TOO_LARGE,
+    finding_at,
+    shown_file,
+)
 from yoi_bundles.content.front_matter import parse_front_matter
 from yoi_bundles.content.host_paths import find_host_paths
 from yoi_bundles.content.layout import FileKind, Place, find_place
@@ -23,6 +30,7 @@ from yoi_bundles.content.text import decode_text
 from yoi_bundles.content.toml_lines import LineIndex
 from yoi_bundles.content.tool_schema import find_schema_faults
 from yoi_bundles.content.variables import find_variable_faults
+from yoi_bundles.errors import ForbiddenPathError
 from yoi_bundles.model.base import Model
 from yoi_bundles.model.bundle import Declared, Finding, Source
 from yoi_bundles.model.declarations import (
@@ -50,6 +58,7 @@ from yoi_bundles.model.grants import (
 )
 from yoi_bundles.model.ids import BlobId, PromptKey, RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+from yoi_bundles.model.paths import parse_tree_path
 
 MAX_NESTING = 32
 """Tables and arrays inside one another, and parts of one dotted key."""
@@ -120,6 +129,7 @@ class ParsedFile:
         findings: Faults that no list can excuse.
         matches: Hits of the text scan, which ``policies/allow.toml`` can excuse.
         size_bytes: Length of the file.
+        is_safe: Whether the path means the same harmless file on every file system.
     """
 
     source: Source
@@ -128,6 +138,7 @@ class ParsedFile:
     findings: tuple[Finding, ...] = ()
     matches: tuple[Match, ...] = field(default=())
     size_bytes: int = 0
+    is_safe: bool = True
 
 
 def blob_id_of(data: bytes) -> BlobId:
@@ -144,9 +155,17 @@ def parse_file(
         path: Where it stands in the tree.
         blob: Id of the bytes.
         data: The bytes.
-        limits: ``file_bytes`` applies.
+        limits: ``file_bytes`` and those of paths apply.
     """
-    return replace(_parse_bytes(path, blob, data, limits), size_bytes=len(data))
+    parsed = _parse_bytes(path, blob, data, limits)
+    try:
+        parse_tree_path(str(path), limits)
+    except ForbiddenPathError as error:
+        fault = Finding(file=shown_file(path), code=PATH, message=error.message)
+        return replace(
+            parsed, size_bytes=len(data), is_safe=False, findings=(*parsed.findings, fault)
+        )
+    return replace(parsed, size_bytes=len(data))
 
 
 def _parse_bytes(path: RelativePath, blob: BlobId, data: bytes, limits: Limits) -> ParsedFile:
