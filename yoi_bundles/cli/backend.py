@@ -14,8 +14,8 @@ from yoi_bundles.cli.options import (
     runtime_ca_option,
     visibility_option,
 )
-from yoi_bundles.cli.output import say
 from yoi_bundles.cli.reloading import reloading
+from yoi_bundles.cli.service_manager import announce_ready
 from yoi_bundles.cli.tokens import token_group
 from yoi_bundles.model.clock import utc_now
 
@@ -57,7 +57,7 @@ def serve_(
         serve(
             create_app(backend),
             listen,
-            announce=lambda url: say(f"backend listening on {url}"),
+            announce=lambda url: announce_ready(f"backend listening on {url}"),
             log_level=log_level,
         )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from yoi_bundles.cli.service_manager import is_service_credential
 from yoi_bundles.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ class Remote:
         stamina.instrumentation.set_on_retry_hooks([])
         token = os.environ.get("YOI_BUNDLES_TOKEN")
         if self.token_file is not None:
-            token = read_token_file(self.token_file)
+            token = read_token_file(
+                self.token_file, is_group_trusted=is_service_credential(self.token_file)
+            )
         ca_file = None if self.ca_file is None else str(self.ca_file)
         return HttpClient(self.url, token, ca_file=ca_file)
 

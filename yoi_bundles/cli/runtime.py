@@ -36,6 +36,7 @@ from yoi_bundles.cli.output import (
     warn,
 )
 from yoi_bundles.cli.reloading import reloading
+from yoi_bundles.cli.service_manager import announce_ready
 from yoi_bundles.cli.tokens import token_group
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import RuntimeId, WorkspaceId
@@ -89,7 +90,7 @@ def serve_(
         serve(
             create_app(runtime),
             listen,
-            announce=lambda url: say(f"runtime {runtime_id} listening on {url}"),
+            announce=lambda url: announce_ready(f"runtime {runtime_id} listening on {url}"),
             log_level=log_level,
         )
 

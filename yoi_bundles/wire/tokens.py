@@ -14,8 +14,11 @@ MAX_BYTES = 4096
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
-def read_token_file(path: Path) -> str:
+def read_token_file(path: Path, *, is_group_trusted: bool = False) -> str:
     """The token in a file.
+
+    Args:
+        is_group_trusted: The file's group may read it.
 
     Raises:
         InvalidInputError: It cannot be read, holds no single line, or others may read it. The
@@ -31,7 +34,7 @@ def read_token_file(path: Path) -> str:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise InvalidInputError(f"the token file {path.name} is not a regular file")
-        if mode & 0o077:
+        if mode & (0o037 if is_group_trusted else 0o077):
             raise InvalidInputError(
                 f"the token file {path.name} can be read by others", hint="chmod 600"
             )
