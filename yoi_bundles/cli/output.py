@@ -14,14 +14,18 @@ from pydantic import BaseModel
 from yoi_bundles.cli.color import wanted_color
 from yoi_bundles.errors import BundleError
 from yoi_bundles.model.bundle import Finding
-
-CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127) if code not in (9, 10)}
-"""Control characters as they may be shown: text of a bundle must not steer a terminal."""
+from yoi_bundles.model.texts import UNSEEN
 
 
 def safe(text: str) -> str:
-    """Text from a bundle or a peer, fit for a terminal."""
-    return text.translate(CONTROL)
+    """Text from a bundle or a peer, fit for a terminal: what would steer it is spelt out."""
+    return UNSEEN.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+def encode_json(value: object) -> str:
+    """JSON for machines that a terminal may show too: what nobody sees is escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return UNSEEN.sub(lambda found: json.dumps(found.group())[1:-1], text)
 
 
 def say(text: str = "") -> None:
@@ -44,7 +48,7 @@ def print_json(value: BaseModel | dict[str, Any] | list[Any]) -> None:
     """A value for machines."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json", by_alias=True)
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(encode_json(value))
 
 
 def good(text: str) -> str:
@@ -118,25 +122,27 @@ def print_error(error: BundleError, *, is_json: bool) -> None:
     """An error on standard error: what happened, where, and what to do."""
     if is_json:
         document = {"code": error.code, "message": error.message, "hint": error.hint, **error.facts}
-        _tell(json.dumps(document, indent=2, ensure_ascii=False))
+        _tell(encode_json(document))
         return
     _tell(f"{bad('error')}: {safe(error.message)} {dim('(' + error.code + ')')}")
     for entry in _entries(error, "refusals"):
-        place = f"{entry.get('file')}:{entry.get('line')}" if entry.get("file") else ""
+        place = f"{entry['file']}:{entry.get('line')}" if entry.get("file") else ""
         _tell(
-            f"  {bad('refused')} {safe(str(entry.get('power')))}  {dim(place)}\n"
-            f"          {safe(str(entry.get('reason')))} {dim('[' + str(entry.get('rule')) + ']')}"
+            f"  {bad('refused')} {entry.get('power')}  {dim(place)}\n"
+            f"          {entry.get('reason')} {dim('[' + str(entry.get('rule')) + ']')}"
         )
     for entry in _entries(error, "findings"):
         place = f"{entry.get('file')}:{entry.get('line')}"
-        _tell(
-            f"  {bold(safe(place))}: {bad(str(entry.get('code')))}: "
-            f"{safe(str(entry.get('message')))}"
-        )
+        _tell(f"  {bold(place)}: {bad(str(entry.get('code')))}: {entry.get('message')}")
     if error.hint:
         _tell(f"{dim('hint:')} {safe(error.hint)}")
 
 
 def _entries(error: BundleError, key: str) -> list[dict[str, Any]]:
+    """The rows of a fact, every text in them fit for a terminal."""
     value = error.facts.get(key)
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+    rows = [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+    return [
+        {name: safe(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+        for row in rows
+    ]
