@@ -32,7 +32,7 @@ from yoi_bundles.content.tool_schema import find_schema_faults
 from yoi_bundles.content.variables import find_variable_faults
 from yoi_bundles.errors import ForbiddenPathError
 from yoi_bundles.model.base import Model
-from yoi_bundles.model.bundle import Declared, Finding, Source
+from yoi_bundles.model.bundle import Declared, Finding, KeyPath, Source
 from yoi_bundles.model.declarations import (
     AllowList,
     Manifest,
@@ -59,6 +59,7 @@ from yoi_bundles.model.grants import (
 from yoi_bundles.model.ids import BlobId, PromptKey, RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.paths import parse_tree_path
+from yoi_bundles.model.texts import UNSEEN
 
 MAX_NESTING = 32
 """Tables and arrays inside one another, and parts of one dotted key."""
@@ -70,6 +71,7 @@ _KEY_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
 # tomllib's time and memory grow with the square of a key's parts.
 _LONG_KEY = re.compile(rf"^[ \t\[]*(?:{_KEY_PART}[ \t]*\.[ \t]*){{{MAX_NESTING},}}", re.MULTILINE)
 _TOO_MANY_VALUES = f"holds more than {MAX_VALUES} values"
+_ESCAPED_UNSEEN = "an escape stands for a control or invisible character"
 _TOO_MANY_SECRETS = f"this file holds more than {MAX_MATCHES} texts that look like secrets"
 _PLACE_IN_ERROR = re.compile(r"at line (\d+)")
 
@@ -263,10 +265,34 @@ def _read_toml(source: Source, text: str) -> tuple[dict[str, Any], Source] | Fin
         place = _PLACE_IN_ERROR.search(message)
         line = int(place.group(1)) if place else text.count("\n") + 1
         return _syntax_fault(source, line, f"is not TOML: {_without_place(message)}")
+    source = Source(source.file, source.blob, LineIndex(text))
+    return _find_bad_value(table, source) or (table, source)
+
+
+def _find_bad_value(table: dict[str, Any], source: Source) -> Finding | None:
     excess = _find_excess(table)
     if excess is not None:
         return _syntax_fault(source, None, excess)
-    return table, Source(source.file, source.blob, LineIndex(text))
+    escaped = _find_unseen(table)
+    if escaped is not None:
+        return finding_at(source, escaped, _ESCAPED_UNSEEN, hint="remove it")
+    return None
+
+
+def _find_unseen(table: dict[str, Any]) -> KeyPath | None:
+    """Where a key or value holds, by an escape, what the text itself may not hold."""
+    waiting: list[tuple[KeyPath, Any]] = [((), table)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, str) and UNSEEN.search(value):
+            return path
+        if isinstance(value, dict):
+            waiting += [((*path, key), inner) for key, inner in value.items()]
+            if any(UNSEEN.search(key) for key in value):
+                return path
+        elif isinstance(value, list):
+            waiting += [((*path, at), inner) for at, inner in enumerate(value)]
+    return None
 
 
 def _syntax_fault(source: Source, line: int | None, message: str) -> Finding:

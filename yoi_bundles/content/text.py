@@ -8,15 +8,10 @@ Source: docs/format.md, "Text"; Unicode Technical Report 36 (bidirectional overr
 
 from __future__ import annotations
 
-import re
-
 from yoi_bundles.content.findings import INVALID, shown_file
 from yoi_bundles.model.bundle import Finding
 from yoi_bundles.model.ids import RelativePath
-
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
-)
+from yoi_bundles.model.texts import UNSEEN
 
 
 def decode_text(path: RelativePath, data: bytes) -> str | Finding:
@@ -28,7 +23,7 @@ def decode_text(path: RelativePath, data: bytes) -> str | Finding:
     if "\r" in text:
         line = text.count("\n", 0, text.index("\r")) + 1
         return _fault(path, line, "has a carriage return", "use LF line ends")
-    unseen = _UNSEEN.search(text)
+    unseen = UNSEEN.search(text)
     if unseen is None:
         return text
     line = text.count("\n", 0, unseen.start()) + 1

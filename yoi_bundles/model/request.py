@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from yoi_bundles.model.base import Model
 from yoi_bundles.model.ids import CommitId, Digest, Name, WorkerId, WorkspaceId
 from yoi_bundles.model.powers import PowerRef
-from yoi_bundles.model.texts import Label, Text
+from yoi_bundles.model.texts import TEXT_PATTERN, Label, Text
 
 
 class BundleRef(Model):
@@ -23,7 +23,7 @@ class BundleRef(Model):
 class Intent(Model):
     """What the Worker is for; told to it, never interpreted by the host."""
 
-    summary: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    summary: Annotated[str, StringConstraints(min_length=1, max_length=2_000, pattern=TEXT_PATTERN)]
     details: Text = ""
     labels: dict[Name, Label] = {}
 

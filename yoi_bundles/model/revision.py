@@ -14,14 +14,15 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from yoi_bundles.model.base import Model
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
+from yoi_bundles.model.texts import LINE_CLASS
 
 SCHEMA_NUMBER = 1
 """The bundle schema this version reads and writes (trailer ``Bundle-Schema``)."""
 
 TrailerText: TypeAlias = Annotated[
-    str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")
+    str, StringConstraints(min_length=1, max_length=512, pattern=f"^{LINE_CLASS}+$")
 ]
-"""One line without control characters."""
+"""One line without control characters, also those that turn its letters around."""
 
 RevisionNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**53 - 1)]
 """Strictly rising per workspace, from 1."""

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import StringConstraints
 
 from yoi_bundles.model.ids import TextValue
 
+_STEERING = r"\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff"
+TEXT_PATTERN = rf"^[^\x00-\x08\x0b-\x1f{_STEERING}]*$"
+"""Text without what steers a terminal or turns its letters around; tabs and line ends may be."""
+LINE_CLASS = rf"[^\x00-\x1f\u2028\u2029{_STEERING}]"
+"""One character of a line."""
+
+UNSEEN = re.compile(rf"[\x00-\x08\x0b-\x1f{_STEERING}\U000e0000-\U000e007f]")
+"""What no text of ours holds: controls but TAB and LF, bidirectional embeddings, overrides and
+isolates, byte order marks, tag characters.
+
+Source: docs/format.md, "Text"; Unicode Technical Report 36 (bidirectional overrides).
+"""
+
 Line: TypeAlias = Annotated[
-    str, StringConstraints(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")
+    str, StringConstraints(min_length=1, max_length=400, pattern=f"^{LINE_CLASS}+$")
 ]
 """One line of text for people."""
 
-Text: TypeAlias = Annotated[str, StringConstraints(max_length=20_000)]
+Text: TypeAlias = Annotated[str, StringConstraints(max_length=20_000, pattern=TEXT_PATTERN)]
 
-Label: TypeAlias = Annotated[str, StringConstraints(max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Label: TypeAlias = Annotated[str, StringConstraints(max_length=120, pattern=f"^{LINE_CLASS}*$")]
 
 LanguageTag: TypeAlias = Annotated[
     str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)
@@ -49,7 +63,7 @@ class ScopePattern(TextValue):
     """A glob relative to a mount's root: never absolute, never upwards."""
 
     __slots__ = ()
-    pattern = r"(?!/|~|[A-Za-z]:)(?!(?:.*/)?\.\.(?:/|$))[^\x00-\x1f\x7f\\]+"
+    pattern = rf"(?!/|~|[A-Za-z]:)(?!(?:.*/)?\.\.(?:/|$))(?:(?!\\){LINE_CLASS})+"
     max_length = 200
     what = "scope pattern (a relative glob without '..')"
 

@@ -25,6 +25,7 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import SCHEMA_NUMBER, Provenance, Revision
+from yoi_bundles.model.texts import UNSEEN
 
 _ORDER = (
     "Bundle-Schema",
@@ -42,7 +43,6 @@ _RESERVED = re.compile(r"(?i)(bundle-[a-z0-9-]*|source-[a-z0-9-]*|published-by|b
 # git stops looking for trailers at this line, so it would hide ours from `git log`.
 _SCISSORS = "------------------------ >8 ------------------------"
 _PERSON = re.compile(r"[^<>]*[^<> ]( <[^<> ]*>)?")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _HEADERS = re.compile(
     rb"tree (?P<tree>[0-9a-f]{64})\n"
     rb"(?:parent (?P<parent>[0-9a-f]{64})\n)?"
@@ -78,8 +78,8 @@ def normalise_message(text: str) -> str:
     """Free text as a commit keeps it: no blank line or space at its ends or at line ends.
 
     Raises:
-        InvalidInputError: A control character, a line that looks like one of our trailers, or
-            one at which git stops reading them.
+        InvalidInputError: A control or invisible character, a line that looks like one of our
+            trailers, or one at which git stops reading them.
     """
     message = "\n".join(line.rstrip() for line in text.replace("\r\n", "\n").split("\n"))
     message = message.strip("\n")
@@ -88,8 +88,8 @@ def normalise_message(text: str) -> str:
 
 
 def _verify_message(message: str) -> None:
-    if _CONTROL.search(message):
-        raise InvalidInputError("the message holds a control character")
+    if UNSEEN.search(message):
+        raise InvalidInputError("the message holds a control or invisible character")
     for line in message.split("\n"):
         if _RESERVED.match(line):
             raise InvalidInputError(
@@ -201,6 +201,8 @@ def _encode_trailers(values: Mapping[str, str | None]) -> str:
             continue
         if value != value.strip():
             raise InvalidInputError(f"{key} begins or ends with a space")
+        if UNSEEN.search(value):
+            raise InvalidInputError(f"{key} holds a control or invisible character")
         lines.append(f"{key}: {value}\n")
     return "".join(lines)
 

@@ -69,6 +69,22 @@ for _name, _person in PEOPLE.items():
     FAMILY.put(_name, lambda world, person=_person: world.next(person=person))
 
 
+UNSEEN = {
+    "publisher-with-bidi": "Ada \u202egro.elpmaxe <ada@example.org>",
+    "publisher-with-a-c1-control": "Ada \x9b31m <ada@example.org>",
+    "publisher-with-an-isolate": "Ada \u2067 <ada@example.org>",
+    "publisher-with-tag-characters": "Ada\U000e0020\U000e0041 <ada@example.org>",
+}
+for _name, _person in UNSEEN.items():
+    FAMILY.put(
+        _name,
+        lambda world, person=_person: world.next(
+            person=person,
+            trailers={"Bundle-Revision": str(world.next_number), "Published-By": person},
+        ),
+    )
+
+
 def patched(change, world: World) -> Upload:
     return swap_commit(world, change)
 
@@ -95,6 +111,12 @@ PATCHES = {
     "message-not-utf8": lambda raw: raw.replace(b"A change", b"A ch\xe4nge"),
     "message-with-surrogates": lambda raw: raw.replace(b"A change", b"A \xed\xa0\x80"),
     "message-with-an-escape-sequence": lambda raw: raw.replace(b"A change", b"\x1b[2Jgone"),
+    "message-with-a-c1-control": lambda raw: raw.replace(b"A change", "A \x9b2Jchange".encode()),
+    "message-with-bidi": lambda raw: raw.replace(b"A change", "A \u202echange".encode()),
+    "message-with-tag-characters": lambda raw: raw.replace(
+        b"A change", "A change\U000e0041".encode()
+    ),
+    "message-with-a-byte-order-mark": lambda raw: raw.replace(b"A change", "\ufeffA".encode()),
     "message-with-a-carriage-return": lambda raw: raw.replace(b"A change", b"A\rB"),
     "message-with-spaces-at-line-ends": lambda raw: raw.replace(b"A change", b"A change  "),
     "message-with-a-blank-line-first": lambda raw: raw.replace(b"A change", b"\nA change"),

@@ -111,6 +111,11 @@ def test_messages_are_normalised():
         "S\n\n# ------------------------ >8 ------------------------\nrest",
         "nul\0",
         "escape\x1b[31m",
+        "c1 control \x9b31m",
+        "bidi \u202egnihton",
+        "isolate \u2066x",
+        "tag \U000e0041",
+        "\ufeffbyte order mark",
     ],
 )
 def test_messages_that_could_pass_for_trailers_or_hide_them_are_refused(message):
@@ -128,6 +133,7 @@ def test_messages_that_could_pass_for_trailers_or_hide_them_are_refused(message)
         {"provenance": {"published_by": "a <b> c"}},
         {"provenance": {"source_uri": "x "}},
         {"provenance": {"built_with": " x"}},
+        {"provenance": {"built_with": "tool \U000e0041"}},
         {"created_at": datetime.fromtimestamp(-1, UTC)},
         {"created_at": datetime(2024, 1, 1)},
     ],
