@@ -16,14 +16,14 @@ from itertools import islice
 from typing import Protocol
 
 from yoi_bundles.content.findings import MATERIAL, shown_file
-from yoi_bundles.content.material_rules import RULES, Rule
+from yoi_bundles.content.material_filter import select_rules
+from yoi_bundles.content.material_rules import Rule
 from yoi_bundles.model.bundle import Finding
 from yoi_bundles.model.ids import RelativePath
 
 MAX_MATCHES = 200
 """Secrets looked for in one file; `scan_text` returns one more if there are more."""
 
-_KEYWORDS = frozenset(word for rule in RULES for word in rule.keywords)
 _DIGIT = re.compile(r"[0-9]")
 _LETTER = re.compile(r"[A-Za-z]")
 
@@ -91,12 +91,8 @@ def redact(text: str) -> str:
 
 def _find_secrets(text: str) -> Iterator[tuple[Rule, int, int]]:
     """Rule and span of each secret; no two spans overlap."""
-    lowered = text.lower()
-    present = {word for word in _KEYWORDS if word in lowered}
     taken: list[tuple[int, int]] = []
-    for rule in RULES:
-        if present.isdisjoint(rule.keywords):
-            continue
+    for rule in select_rules(text):
         group = "secret" if "secret" in rule.pattern.groupindex else 0
         for found in rule.pattern.finditer(text):
             start, end = found.span(group)

@@ -26,7 +26,8 @@ def find_variable_faults(header: PromptHeader, parts: FrontMatter, source: Sourc
     declared = {str(name) for name in header.variables}
     used: set[str] = set()
     findings: list[Finding] = []
-    for found in _VARIABLE.finditer(parts.body):
+    # The pattern is tried at every character of a text; most hold no brace at all.
+    for found in _VARIABLE.finditer(parts.body) if "{{" in parts.body else ():
         name = found.group(1)
         fault = _find_fault(name, declared) if name not in used else None
         used.add(name)

@@ -67,7 +67,7 @@ class TextValue:
         return self._text < other._text
 
     def __hash__(self) -> int:
-        return hash((type(self).__name__, self._text))
+        return hash(self._text)
 
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
         return (type(self), (self._text,))
