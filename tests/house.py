@@ -23,8 +23,10 @@ from yoi_bundles.model.request import BundleRef, CreateWorkerRequest, Intent
 from yoi_bundles.model.revision import Provenance
 from yoi_bundles.model.texts import Label
 from yoi_bundles.runtime.service import Runtime
+from yoi_bundles.wire.connections import DEFAULT_CONNECTION_LIMITS, ConnectionLimits
 from yoi_bundles.wire.http import ClientLimits, HttpClient
 from yoi_bundles.wire.messages import PublishReply, PublishRequest, RegisterRuntime
+from yoi_bundles.wire.serving import Listen, make_config
 
 TEAM = WorkspaceId("team")
 OTHER = WorkspaceId("other")
@@ -165,9 +167,9 @@ class House:
             )
         )
 
-    def serve(self, app: object) -> str:
+    def serve(self, app: object, limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS) -> str:
         """Serve an app on a free loopback port; returns its base URL."""
-        return self._stack.enter_context(serving(app))
+        return self._stack.enter_context(serving(app, limits))
 
     def serve_backend(self, backend: Backend) -> str:
         from yoi_bundles.backend.app import create_app
@@ -218,11 +220,11 @@ class House:
 
 
 @contextlib.contextmanager
-def serving(app: object) -> Iterator[str]:
-    """Serve an ASGI app from a thread until the block ends."""
+def serving(app: object, limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS) -> Iterator[str]:
+    """Serve an ASGI app from a thread until the block ends, as the product serves it."""
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)  # type: ignore[arg-type]
+    config = make_config(app, Listen(), limits=limits, graceful_seconds=1)  # type: ignore[arg-type]
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()

@@ -276,6 +276,15 @@ class TransportError(BundleError):
         self.retryable = retryable
 
 
+class TooManyRequestsError(TransportError):
+    """The server has no time for this caller now; ``retry_after_seconds`` says when to ask again.
+
+    Nothing was done, so the same call may be repeated, whatever it is.
+    """
+
+    code = "too_many_requests"
+
+
 def error_classes() -> tuple[type[BundleError], ...]:
     """All concrete error classes, for the tables of the outer layers and their tests."""
     found: list[type[BundleError]] = []

@@ -44,7 +44,9 @@ from yoi_bundles.runtime.app import create_app as runtime_app
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.store.objects import Kind
 from yoi_bundles.wire.backend_client import BackendClient
+from yoi_bundles.wire.http import ClientLimits, HttpClient
 from yoi_bundles.wire.messages import RegisterRuntime
+from yoi_bundles.wire.runtime_client import RuntimeClient
 
 PROMISED = {
     "bundle_missing", "digest_mismatch", "invalid_profile_selector", "unsupported_declaration",
@@ -52,7 +54,7 @@ PROMISED = {
     "malformed_bundle", "missing_object", "missing_prerequisite", "too_large", "not_fast_forward",
     "revision_conflict", "rollback_refused", "untrusted_signature", "policy_denied",
     "bundle_required", "workspace_not_visible", "unauthenticated", "forbidden", "channel_gone",
-    "stale_bundle", "store_corrupt", "storage_full", "transport_failed",
+    "stale_bundle", "store_corrupt", "storage_full", "transport_failed", "too_many_requests",
 }  # fmt: skip
 """Codes of docs/http-api.md that callers may branch on."""
 
@@ -129,6 +131,11 @@ class World:
 
     def http_runtime(self) -> tuple[str, str]:
         return self.url_of(runtime_app(self.runtime)), self.token(self.runtime, "backend")
+
+    def client(self, url: str, token: str) -> RuntimeClient:
+        made = RuntimeClient(HttpClient(url, token))
+        self._stack.callback(made.close)
+        return made
 
     def workspace_directory(self, changed: dict[RelativePath, bytes]) -> str:
         directory = self.root / "workspace"
@@ -426,8 +433,6 @@ def storage_full(world: World) -> Ways:
 
 
 def transport_failed(world: World) -> Ways:
-    from yoi_bundles.wire.http import ClientLimits, HttpClient
-
     def call() -> object:
         client = HttpClient("http://127.0.0.1:9", None, limits=ClientLimits(attempts=1))
         try:
@@ -437,6 +442,26 @@ def transport_failed(world: World) -> Ways:
 
     return Ways(
         library=call, http=never, cli=lambda: ["log", "team", "--backend", "http://127.0.0.1:9"]
+    )
+
+
+def too_many_requests(world: World) -> Ways:
+    """A token that may ask once in a thousand seconds has asked."""
+    world.write_policy(
+        more="\n[limits.requests]\nrequests_per_second = 0.001\nburst_requests = 1\n"
+    )
+    world.reopen_runtime()
+    url, token = world.http_runtime()
+    client = world.client(url, token)
+    client.info()
+
+    def argv() -> list[str]:
+        return ["worker", "list", "--runtime", url, "--token-file", world.token_file(token)]
+
+    return Ways(
+        library=client.info,
+        http=lambda: Asked((url, token), "GET", "/v1/runtime"),
+        cli=argv,
     )
 
 
@@ -479,6 +504,7 @@ TABLE = {
     "stale_bundle": Row(stale_bundle, 503, 1),
     "store_corrupt": Row(store_corrupt, 500, 6),
     "storage_full": Row(storage_full, 507, 8),
+    "too_many_requests": Row(too_many_requests, 429, 7),
     "transport_failed": Row(
         transport_failed, "the client's own: a server that cannot be reached answers nothing", 7
     ),

@@ -12,6 +12,7 @@ import pytest
 from house import TEAM, tree_of
 
 from yoi_bundles.runtime.app import create_app
+from yoi_bundles.wire.guard import BodyPace
 
 DRIPPING = 50
 IDLE_SECONDS = 0.05
@@ -175,7 +176,7 @@ def held_files(house) -> dict[str, bytes]:
 @pytest.mark.parametrize("sent", ["nothing", "half"])
 def test_an_upload_that_stalls_is_a_408_and_leaves_no_trace(house, served, framing, sent):
     runtime, _, token, digest, data = served
-    url = house.serve(create_app(runtime, body_idle_seconds=IDLE_SECONDS))
+    url = house.serve(create_app(runtime, body_pace=BodyPace(idle_seconds=IDLE_SECONDS)))
     before = held_files(house)
     part = b"" if sent == "nothing" else data[: len(data) // 2]
     lines = [f"Content-Length: {len(data)}"]
@@ -192,7 +193,7 @@ def test_an_upload_that_stalls_is_a_408_and_leaves_no_trace(house, served, frami
 
 def test_a_json_body_that_stalls_is_a_408(house, served):
     runtime, _, token, _, _ = served
-    url = house.serve(create_app(runtime, body_idle_seconds=IDLE_SECONDS))
+    url = house.serve(create_app(runtime, body_pace=BodyPace(idle_seconds=IDLE_SECONDS)))
     lines = ["Content-Type: application/json", "Content-Length: 20"]
 
     answer = ask(url, head("POST /v1/workers", token, *lines) + b'{"worker_id": ')

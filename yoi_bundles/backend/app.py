@@ -17,6 +17,7 @@ from yoi_bundles.errors import ForbiddenError
 from yoi_bundles.model.base import build_models
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, WorkspaceId
 from yoi_bundles.model.limits import MIB
+from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.wire.asgi import (
     BodyLimit,
@@ -56,11 +57,14 @@ RUNTIME = require_role("runtime")
 BROWSER = require_role("browser", "operator")
 
 
-def create_app(backend: Backend) -> FastAPI:
+def create_app(
+    backend: Backend, *, request_limits: RequestLimits = DEFAULT_REQUEST_LIMITS
+) -> FastAPI:
     """The ASGI application of a Backend.
 
     Args:
         backend: Open; the caller closes it after the server has stopped.
+        request_limits: Bounds of each caller.
     """
     build_models()
     app = DocumentedAPI(
@@ -81,6 +85,7 @@ def create_app(backend: Backend) -> FastAPI:
             BodyLimit(REPORT_BYTES, "/v1/runtimes/", "/status"),
             BodyLimit(None, "/git/"),
         ],
+        request_limits=lambda: request_limits,
     )
     _add_workspaces(app, backend)
     _add_revisions(app, backend)

@@ -11,6 +11,7 @@ from yoi_bundles.cli.options import (
     data_option,
     listen_options,
     open_backend,
+    request_options,
     runtime_ca_option,
     visibility_option,
 )
@@ -20,6 +21,7 @@ from yoi_bundles.cli.tokens import token_group
 from yoi_bundles.model.clock import utc_now
 
 if TYPE_CHECKING:
+    from yoi_bundles.model.request_limits import RequestLimits
     from yoi_bundles.wire.serving import Listen
 
 
@@ -33,6 +35,7 @@ def command() -> None:
 @visibility_option
 @runtime_ca_option
 @data_option
+@request_options
 @click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning"]))
 def serve_(
     *,
@@ -40,6 +43,7 @@ def serve_(
     visibility: Path | None,
     runtime_ca_file: Path | None,
     data: Path,
+    request_limits: RequestLimits,
     log_level: str,
 ) -> None:
     """Serve the Backend of the data directory over HTTP until interrupted.
@@ -55,7 +59,7 @@ def serve_(
         reloading(backend.reload_visibility),
     ):
         serve(
-            create_app(backend),
+            create_app(backend, request_limits=request_limits),
             listen,
             announce=lambda url: announce_ready(f"backend listening on {url}"),
             log_level=log_level,

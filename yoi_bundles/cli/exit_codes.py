@@ -47,5 +47,6 @@ EXIT_CODE: Mapping[str, int] = {
     "store_corrupt": INTEGRITY,
     "storage_full": MACHINE,
     "transport_failed": NETWORK,
+    "too_many_requests": NETWORK,
 }
 """Exit code of every error code."""

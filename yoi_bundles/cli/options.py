@@ -196,6 +196,40 @@ def listen_options(function: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
+def request_options(function: F) -> F:
+    """Bounds of each caller of a Backend, given to the command as ``request_limits``."""
+
+    @click.option(
+        "--requests-per-second", type=float, help="Of one token, on average.  [default: 100]"
+    )
+    @click.option("--burst-requests", type=int, help="Of one token, at once.  [default: 400]")
+    @click.option(
+        "--concurrent-requests", type=int, help="Of one token, not yet answered.  [default: 64]"
+    )
+    @functools.wraps(function)
+    def wrapped(
+        *args: Any,  # noqa: ANN401
+        requests_per_second: float | None,
+        burst_requests: int | None,
+        concurrent_requests: int | None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        from yoi_bundles.model.request_limits import RequestLimits
+
+        given = {
+            "requests_per_second": requests_per_second,
+            "burst_requests": burst_requests,
+            "concurrent_requests": concurrent_requests,
+        }
+        with values_from_options():
+            limits = RequestLimits.model_validate(
+                {name: value for name, value in given.items() if value is not None}
+            )
+        return function(*args, request_limits=limits, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
 def runtime_ca_option(function: F) -> F:
     """``--runtime-ca-file``: certificates to trust when a Backend calls Runtimes."""
     return click.option(

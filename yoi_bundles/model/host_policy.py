@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints, model_validator
 from yoi_bundles.model.base import Model
 from yoi_bundles.model.declarations import WorkerLimits
 from yoi_bundles.model.ids import ContentHash, Name, WorkspaceId
+from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
 from yoi_bundles.model.texts import Action, HostPattern, Line, ProgramName, Surface
 
 Glob: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9*?._-]{1,63}$")]
@@ -72,13 +73,15 @@ class TrustRules(Model):
 
 
 class HostLimits(Model):
-    """``[limits]``: upper bounds of Workers, and of what is received."""
+    """``[limits]``: upper bounds of Workers, of what is received, and of callers."""
 
     worker: WorkerLimits = WorkerLimits()
     receive: dict[
         Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")], Annotated[int, Field(ge=1)]
     ] = {}
     """Fields of `yoi_bundles.model.limits.Limits`."""
+    requests: RequestLimits = DEFAULT_REQUEST_LIMITS
+    """Of each caller of the Runtime's own API."""
 
 
 class CapabilityRule(_Scoped):

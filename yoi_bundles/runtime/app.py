@@ -22,7 +22,7 @@ from yoi_bundles.wire.asgi import (
     operation_id,
     require_role,
 )
-from yoi_bundles.wire.guard import BODY_IDLE_SECONDS
+from yoi_bundles.wire.guard import DEFAULT_PACE, BodyPace
 from yoi_bundles.wire.messages import (
     BUNDLE_MEDIA_TYPE,
     BundleList,
@@ -40,12 +40,12 @@ from yoi_bundles.wire.roles import CredentialView
 BACKEND = require_role("backend", "operator")
 
 
-def create_app(runtime: Runtime, *, body_idle_seconds: float = BODY_IDLE_SECONDS) -> FastAPI:
+def create_app(runtime: Runtime, *, body_pace: BodyPace = DEFAULT_PACE) -> FastAPI:
     """The ASGI application of a Runtime.
 
     Args:
         runtime: Open; the caller closes it after the server has stopped.
-        body_idle_seconds: Longest silence in a body before it is a 408.
+        body_pace: How slowly a body may come before it is a 408.
     """
     build_models()
     app = DocumentedAPI(
@@ -62,7 +62,8 @@ def create_app(runtime: Runtime, *, body_idle_seconds: float = BODY_IDLE_SECONDS
         is_ready=runtime.is_ready,
         default_body_bytes=DEFAULT_LIMITS.request_bytes,
         body_limits=[BodyLimit(None, "/v1/config-bundles/")],
-        body_idle_seconds=body_idle_seconds,
+        body_pace=body_pace,
+        request_limits=lambda: runtime.policy.current.policy.limits.requests,
     )
     _add_bundles(app, runtime)
     _add_upload(app, runtime)

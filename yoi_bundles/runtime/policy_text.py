@@ -32,6 +32,7 @@ from yoi_bundles.model.host_policy import (
     TrustRules,
 )
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+from yoi_bundles.model.request_limits import RequestLimits
 
 _PROBLEMS_SHOWN = 20
 _LINE = re.compile(r"at line (\d+)")
@@ -126,6 +127,8 @@ def _list_keys(section: KeyPath) -> Iterable[str]:
         model = _SECTIONS[str(section[0])]
     if section[:2] == ("limits", "worker"):
         model = WorkerLimits
+    if section[:2] == ("limits", "requests"):
+        model = RequestLimits
     return [info.alias or name for name, info in model.model_fields.items()]
 
 

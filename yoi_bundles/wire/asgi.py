@@ -1,13 +1,7 @@
-"""What both servers put around their routes: authentication, body limits, problems, metrics.
-
-Authentication is ASGI middleware and not a dependency, because a framework reads the body before
-it asks its dependencies: an unknown caller is answered before one byte of body is read.
-"""
+"""What both servers put around their routes: bounds, authentication, problems, metrics."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +11,7 @@ from typing import Any
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,21 +21,16 @@ from yoi_bundles.errors import (
     ForbiddenError,
     InvalidInputError,
     TooLargeError,
-    UnauthenticatedError,
 )
-from yoi_bundles.wire.guard import BODY_IDLE_SECONDS, GuardMiddleware, http_problem_response
-from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, encode_problem
+from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
+from yoi_bundles.wire.authentication import Authenticate, AuthenticationMiddleware
+from yoi_bundles.wire.guard import DEFAULT_PACE, BodyPace, GuardMiddleware
+from yoi_bundles.wire.metrics import MetricsMiddleware, RequestMetrics
+from yoi_bundles.wire.responses import http_problem_response, problem_response
 from yoi_bundles.wire.roles import CredentialView, Role
+from yoi_bundles.wire.throttle import Throttle
 
 log = logging.getLogger(__name__)
-
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/openapi.json"})
-"""Paths that say nothing about bundles and ask for no credential."""
-
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
-"""Methods with a time series of their own; anybody can make up others."""
-
-Authenticate = Callable[[str], CredentialView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,66 +41,6 @@ class BodyLimit:
     """None: the route counts for itself while it streams."""
     prefix: str
     suffix: str = ""
-
-
-def problem_response(error: BundleError) -> Response:
-    """The answer for an error of ours."""
-    document = encode_problem(error)
-    headers = {"cache-control": "no-store"}
-    if isinstance(error, UnauthenticatedError):
-        headers["www-authenticate"] = 'Bearer realm="yoi-bundles"'
-    return JSONResponse(
-        document,
-        status_code=document["status"],
-        media_type=PROBLEM_MEDIA_TYPE,
-        headers=headers,
-    )
-
-
-class AuthenticationMiddleware:
-    """Sets ``scope["state"]["caller"]``, or answers 401 before the body is read."""
-
-    def __init__(self, app: ASGIApp, authenticate: Authenticate) -> None:
-        self._app = app
-        self._authenticate = authenticate
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a known caller on."""
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
-            await self._app(scope, receive, send)
-            return
-        try:
-            caller = self._authenticate(_token_of(scope))
-        except BundleError as error:
-            response = problem_response(error)
-            if scope["path"].startswith("/git/"):
-                response.headers["www-authenticate"] = 'Basic realm="yoi-bundles"'
-            await response(scope, receive, send)
-            return
-        scope.setdefault("state", {})["caller"] = caller
-        await self._app(scope, receive, send)
-
-
-def _token_of(scope: Scope) -> str:
-    """The token of a request: Bearer, or on ``/git/`` the password of Basic (git knows no other).
-
-    Raises:
-        UnauthenticatedError: None, several, or not in a form that is known.
-    """
-    values = [value for name, value in scope["headers"] if name == b"authorization"]
-    if len(values) != 1:
-        raise UnauthenticatedError(
-            "one Authorization header is needed", hint="Authorization: Bearer <token>"
-        )
-    scheme, _, rest = values[0].partition(b" ")
-    if scheme.lower() == b"bearer":
-        return str(rest.strip().decode("latin-1"))
-    if scheme.lower() == b"basic" and scope["path"].startswith("/git/"):
-        try:
-            return base64.b64decode(rest.strip(), validate=True).partition(b":")[2].decode()
-        except (binascii.Error, UnicodeDecodeError):
-            raise UnauthenticatedError("the Authorization header is malformed") from None
-    raise UnauthenticatedError("only bearer tokens are known here")
 
 
 class BodyLimitMiddleware:
@@ -159,45 +88,6 @@ def _too_large(limit_bytes: int) -> TooLargeError:
     )
 
 
-class MetricsMiddleware:
-    """Counts requests by route and status, and how long they took."""
-
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
-        self._app = app
-        self._requests = Counter(
-            "yoi_bundles_http_requests_total",
-            "HTTP requests",
-            ["method", "route", "status"],
-            registry=registry,
-        )
-        self._seconds = Histogram(
-            "yoi_bundles_http_request_seconds", "Time to answer", ["route"], registry=registry
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Watch the status go by."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = time.perf_counter()
-        status = 500
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        finally:
-            # The template, never the path: a path would make one time series per digest.
-            route = getattr(scope.get("route"), "path", "unmatched")
-            method = scope["method"] if scope["method"] in METHODS else "other"
-            self._requests.labels(method, route, str(status)).inc()
-            self._seconds.labels(route).observe(time.perf_counter() - started)
-
-
 def is_unchanged(request: Request, etag: str) -> bool:
     """Whether the caller has what it asks for already (RFC 9110, If-None-Match).
 
@@ -239,7 +129,9 @@ def add_common(
     is_ready: Callable[[], bool],
     default_body_bytes: int,
     body_limits: Sequence[BodyLimit] = (),
-    body_idle_seconds: float = BODY_IDLE_SECONDS,
+    body_pace: BodyPace = DEFAULT_PACE,
+    request_limits: Callable[[], RequestLimits] = lambda: DEFAULT_REQUEST_LIMITS,
+    timer: Callable[[], float] = time.monotonic,
 ) -> None:
     """Give an app what both servers share.
 
@@ -247,17 +139,24 @@ def add_common(
         authenticate: Token to credential, or `UnauthenticatedError`.
         is_ready: Whether requests can be served now.
         default_body_bytes: Body limit where no rule of ``body_limits`` says otherwise.
-        body_idle_seconds: Longest silence in a body before it is a 408.
+        body_pace: How slowly a body may come before it is a 408.
+        request_limits: Bounds of each credential, asked anew for each request.
+        timer: Seconds that only go forward, for rates.
     """
     registry = CollectorRegistry()
+    app.state.metrics = RequestMetrics(registry)
     app.add_exception_handler(BundleError, _on_bundle_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(Exception, _on_unexpected)
     app.add_middleware(BodyLimitMiddleware, default_bytes=default_body_bytes, limits=body_limits)
-    app.add_middleware(AuthenticationMiddleware, authenticate=authenticate)
-    app.add_middleware(MetricsMiddleware, registry=registry)
-    app.add_middleware(GuardMiddleware, body_idle_seconds=body_idle_seconds)
+    app.add_middleware(
+        AuthenticationMiddleware,
+        authenticate=authenticate,
+        throttle=Throttle(request_limits, timer),
+    )
+    app.add_middleware(GuardMiddleware, pace=body_pace)
+    app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
 
     async def live(request: Request) -> Response:
         return JSONResponse({"status": "ok"})

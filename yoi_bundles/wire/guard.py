@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, encode_http_problem
+from yoi_bundles.model.limits import KIB
+from yoi_bundles.wire.responses import CLOSE, http_problem_response
 
-BODY_IDLE_SECONDS = 30.0
-"""How long a sender may be silent in the middle of a body."""
+
+@dataclass(frozen=True, slots=True)
+class BodyPace:
+    """How slowly a body may come; only time spent waiting for it counts."""
+
+    idle_seconds: float = 30.0
+    """Longest silence."""
+    grace_seconds: float = 60.0
+    """Time that every body has."""
+    bytes_per_second: float = 16.0 * KIB
+    """What a body must come at, on average, once its grace is over."""
+
+
+DEFAULT_PACE = BodyPace()
 
 SINGLE_HEADERS = (
     b"content-length",
@@ -30,31 +43,17 @@ SINGLE_HEADERS = (
 ENCODED_PREFIX = "/git/"
 """Below this a body may be compressed: git does so, and its route inflates within a bound."""
 
-_CLOSE = {"connection": "close"}
-
-
-def http_problem_response(
-    status: int, detail: str, headers: dict[str, str] | None = None
-) -> JSONResponse:
-    """A problem document for what HTTP itself knows as an error."""
-    return JSONResponse(
-        encode_http_problem(status, detail),
-        status_code=status,
-        media_type=PROBLEM_MEDIA_TYPE,
-        headers={"cache-control": "no-store"} | (headers or {}),
-    )
-
 
 class GuardMiddleware:
     """Lets only requests through that have one reading, and ends those that stall.
 
     Args:
-        body_idle_seconds: Longest silence in a body; the time a route takes does not count.
+        pace: How slowly bodies may come.
     """
 
-    def __init__(self, app: ASGIApp, body_idle_seconds: float = BODY_IDLE_SECONDS) -> None:
+    def __init__(self, app: ASGIApp, pace: BodyPace = DEFAULT_PACE) -> None:
         self._app = app
-        self._idle_seconds = body_idle_seconds
+        self._pace = pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Judge the head, then watch the body."""
@@ -64,13 +63,13 @@ class GuardMiddleware:
         doubt = find_doubt(scope["headers"])
         if doubt is not None:
             # Where this request ends is in doubt, so nothing more is read from the connection.
-            await http_problem_response(400, doubt, _CLOSE)(scope, receive, send)
+            await http_problem_response(400, doubt, CLOSE)(scope, receive, send)
             return
         if _is_encoded(scope["headers"]) and not scope["path"].startswith(ENCODED_PREFIX):
             refusal = http_problem_response(415, "bodies are taken without a content encoding")
             await refusal(scope, receive, send)
             return
-        await self._app(scope, _watched(receive, self._idle_seconds), send)
+        await self._app(scope, _watched(receive, self._pace), send)
 
 
 def find_doubt(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
@@ -102,25 +101,38 @@ def _is_encoded(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     )
 
 
-def _watched(receive: Receive, idle_seconds: float) -> Receive:
-    """As ``receive``, but a silent sender is a 408 that the exception handlers answer.
+def _watched(receive: Receive, pace: BodyPace) -> Receive:
+    """As ``receive``, but a sender that is too slow is a 408 that the exception handlers answer.
 
     Nothing is timed once the body is complete: then ``receive`` waits for the caller to leave.
     """
     is_complete = False
+    seen_bytes = 0
+    waited_seconds = 0.0
 
     async def watched() -> Message:
-        nonlocal is_complete
+        nonlocal is_complete, seen_bytes, waited_seconds
         if is_complete:
             return await receive()
+        left_seconds = pace.grace_seconds + seen_bytes / pace.bytes_per_second - waited_seconds
+        clock = asyncio.get_running_loop().time
+        started = clock()
         try:
-            async with asyncio.timeout(idle_seconds):
+            if left_seconds <= 0:
+                raise TimeoutError
+            async with asyncio.timeout(min(pace.idle_seconds, left_seconds)):
                 message = await receive()
         except TimeoutError:
-            raise HTTPException(
-                408, f"the body did not go on for {idle_seconds:g} seconds", headers=_CLOSE
-            ) from None
+            raise HTTPException(408, _reason(pace, left_seconds), headers=CLOSE) from None
+        waited_seconds += clock() - started
+        seen_bytes += len(message.get("body", b""))
         is_complete = not message.get("more_body", False)
         return message
 
     return watched
+
+
+def _reason(pace: BodyPace, left_seconds: float) -> str:
+    if left_seconds < pace.idle_seconds:
+        return f"the body came at less than {pace.bytes_per_second:g} bytes a second"
+    return f"the body did not go on for {pace.idle_seconds:g} seconds"

@@ -200,7 +200,7 @@ class HttpClient:
             document = None
         error = decode_problem(document, status=response.status_code)
         wait = response.headers.get("retry-after", "")
-        if wait.isdigit():
+        if wait.isdecimal() and len(wait) < 10:
             error.facts["retry_after_seconds"] = int(wait)
         return error
 
@@ -211,7 +211,7 @@ class HttpClient:
             BundleError: The last failure.
         """
         for attempt in stamina.retry_context(
-            on=is_retryable,
+            on=self._backoff,
             attempts=self.limits.attempts,
             timeout=self.limits.retry_seconds,
             wait_initial=0.1,
@@ -220,6 +220,15 @@ class HttpClient:
             with attempt:
                 return work()
         raise TransportError("no attempt was made")
+
+    def _backoff(self, error: Exception) -> bool | float:
+        """Whether to try again, or in how many seconds if the server said so."""
+        if not isinstance(error, TransportError) or not is_retryable(error):
+            return False
+        wait_seconds = error.facts.get("retry_after_seconds")
+        if not isinstance(wait_seconds, int):
+            return True
+        return wait_seconds <= self.limits.retry_seconds and max(0.0, float(wait_seconds))
 
 
 def is_retryable(error: Exception) -> bool:

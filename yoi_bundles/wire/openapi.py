@@ -37,7 +37,7 @@ def problems(*statuses: int) -> Responses:
     }
 
 
-PROBLEM_RESPONSES: Responses = problems(400, 401, 403, 408, 413, 415, 422) | {
+PROBLEM_RESPONSES: Responses = problems(400, 401, 403, 408, 413, 415, 422, 429) | {
     "5XX": {"description": "A fault here or further on: a problem.", "model": Problem}
 }
 """For every route. What each code means stands in docs/http-api.md, "Error codes"."""

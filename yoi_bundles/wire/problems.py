@@ -49,11 +49,15 @@ STATUS: Mapping[str, int] = {
     "store_corrupt": 500,
     "storage_full": 507,
     "transport_failed": 502,
+    "too_many_requests": 429,
 }
 """HTTP status of every error code."""
 
 _TITLES = {code: code.replace("_", " ").capitalize() for code in STATUS}
 _RESERVED = frozenset({"type", "title", "status", "detail", "instance", "code", "hint"})
+
+_NEAREST = {404: "bundle_missing", 503: "too_many_requests"}
+"""Codes of what HTTP itself knows; the rest are faults of the request."""
 
 _NO_FACTS = frozenset({"self", "message", "retryable"})
 """Names of an error's own arguments: a peer does not get to fill them in."""
@@ -100,7 +104,7 @@ def encode_http_problem(status: int, detail: str) -> dict[str, Any]:
     Args:
         detail: For people; nothing that came from outside.
     """
-    code = "bundle_missing" if status == 404 else "invalid_input"
+    code = _NEAREST.get(status, "invalid_input")
     return {
         "type": f"urn:yoi-bundles:error:{code}",
         "title": HTTPStatus(status).phrase,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import logging
+import math
 import signal
 import socket
 import ssl
@@ -12,17 +14,26 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import stamina.instrumentation
 import structlog
 import uvicorn
+from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from yoi_bundles.errors import InvalidInputError, StoreError
+from yoi_bundles.wire.connections import (
+    DEFAULT_CONNECTION_LIMITS,
+    BoundedProtocol,
+    ConnectionLimits,
+)
 
 GRACEFUL_SECONDS = 5
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
+SPARE_FILES = 1024
+"""Files beside connections: repositories, packs, checkouts, the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +121,59 @@ def serve(
     _verify_tls(listen)
     sock = bind(listen)
     configure_logging(log_level)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        timeout_keep_alive=30,
-        ssl_certfile=listen.certificate,
-        ssl_keyfile=None if listen.key is None else str(listen.key),
-    )
+    config = make_config(app, listen)
+    allow_files(DEFAULT_CONNECTION_LIMITS.connections + SPARE_FILES)
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
     server = uvicorn.Server(config)
     with sock, _stopping(server):
         announce(f"{listen.scheme}://{host}:{sock.getsockname()[1]}")
         server.run(sockets=[sock])
+
+
+def make_config(
+    app: ASGIApp,
+    listen: Listen,
+    *,
+    limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS,
+    graceful_seconds: int = GRACEFUL_SECONDS,
+) -> uvicorn.Config:
+    """How every server of this project is run.
+
+    Args:
+        limits: Bounds of its connections.
+        graceful_seconds: How long a request may go on after the server was told to stop.
+    """
+    metrics = app.state.metrics if isinstance(app, FastAPI) else None
+    protocol = functools.partial(
+        BoundedProtocol,
+        limits=limits,
+        count_refusal=lambda status: None if metrics is None else metrics.count_refusal(status),
+    )
+    return uvicorn.Config(
+        app,
+        http=cast("type[BoundedProtocol]", protocol),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=graceful_seconds,
+        timeout_keep_alive=math.ceil(limits.idle_seconds),
+        ssl_certfile=listen.certificate,
+        ssl_keyfile=None if listen.key is None else str(listen.key),
+    )
+
+
+def allow_files(wanted: int) -> None:
+    """Let this process open so many files, as far as the system lets it choose."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such bound.
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 @contextlib.contextmanager

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import http.client
 import json
 import logging
+import re
+from collections import Counter
 
 import pytest
 from fastapi import FastAPI, Request
@@ -17,6 +20,7 @@ from yoi_bundles.errors import (
     StoreError,
     UnauthenticatedError,
 )
+from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
 from yoi_bundles.wire.asgi import BodyLimit, add_common, require_role
 from yoi_bundles.wire.roles import CredentialView
 
@@ -33,8 +37,9 @@ class Body(BaseModel):
 class Served:
     """A small app behind the common parts."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: RequestLimits = DEFAULT_REQUEST_LIMITS) -> None:
         self.ready = True
+        self.now = 0.0
         self.broken = False
         self.app = FastAPI()
         add_common(
@@ -45,6 +50,8 @@ class Served:
             body_limits=[
                 BodyLimit(1000, "/big/", "/now"), BodyLimit(None, "/free"), BodyLimit(2, "/big"),
             ],
+            request_limits=lambda: limits,
+            timer=lambda: self.now,
         )  # fmt: skip
 
         @self.app.post("/small", dependencies=[require_role("publisher")])
@@ -258,3 +265,119 @@ def test_metrics_count_by_template_and_by_known_methods_only(ask):
     assert "BREW" not in text
     assert "PROPFIND" not in text
     assert 'yoi_bundles_http_request_seconds_count{route="/big/{name}/now"}' in text
+
+
+class Caller:
+    """Asks an app without a socket between; an upload may be left waiting."""
+
+    def __init__(self, app: Served) -> None:
+        self.app = app
+
+    async def ask(self, path="/who", *, token=TOKEN, peer="192.0.2.1", method="GET", receive=None):
+        """Status, headers and document of one request."""
+        sent: list[dict] = []
+
+        async def send(message):
+            sent.append(message)
+
+        async def nothing():
+            raise AssertionError("the body was read")
+
+        headers = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
+        scope = {
+            "type": "http", "method": method, "path": path, "raw_path": path.encode(),
+            "query_string": b"", "headers": headers, "client": (peer, 1), "root_path": "",
+            "scheme": "http", "server": ("here", 80), "http_version": "1.1",
+        }  # fmt: skip
+        await self.app.app(scope, receive or nothing, send)
+        document = json.loads(b"".join(one.get("body", b"") for one in sent[1:]))
+        return sent[0]["status"], dict(sent[0]["headers"]), document
+
+
+def test_too_many_requests_of_a_token_are_answered_before_the_body_is_read():
+    app = Served(RequestLimits(requests_per_second=1, burst_requests=2))
+    caller = Caller(app)
+
+    async def scenario():
+        first = [(await caller.ask())[0] for _ in range(2)]
+        refused = await caller.ask("/small", method="POST")
+        health = (await caller.ask("/livez"))[0]
+        app.now += 1
+        return first, refused, health, (await caller.ask())[0]
+
+    first, (status, headers, document), health, later = asyncio.run(scenario())
+
+    assert first == [200, 200]
+    assert (status, document["code"], document["retry_after_seconds"]) == (
+        429, "too_many_requests", 1,
+    )  # fmt: skip
+    assert headers[b"retry-after"] == b"1"
+    assert headers[b"content-type"] == b"application/problem+json"
+    assert (health, later) == (200, 200)
+
+
+def test_uploads_that_hang_use_up_their_own_token_and_make_room_when_they_end():
+    app = Served(RequestLimits(concurrent_requests=2))
+    caller = Caller(app)
+
+    async def scenario():
+        ended = asyncio.Event()
+
+        async def hang():
+            await ended.wait()
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        hanging = [
+            asyncio.create_task(caller.ask("/free", method="POST", receive=hang)) for _ in range(2)
+        ]
+        await asyncio.sleep(0)
+        refused = await caller.ask("/free", method="POST")
+        ended.set()
+        return (
+            refused,
+            [status for status, _, _ in await asyncio.gather(*hanging)],
+            (await caller.ask())[0],
+        )
+
+    (status, headers, document), ended, later = asyncio.run(scenario())
+
+    assert (status, document["code"], headers[b"retry-after"]) == (429, "too_many_requests", b"1")
+    assert (ended, later) == ([200, 200], 200)
+
+
+def test_who_signs_in_in_vain_too_often_is_put_off_and_nobody_else_is():
+    app = Served(RequestLimits(failures_per_minute=60, burst_failures=3))
+    caller = Caller(app)
+
+    async def scenario():
+        vain = [await caller.ask(token=token) for token in ("x" * 43, None, "y" * 43, "z" * 43)]
+        known = (await caller.ask())[0]
+        elsewhere = (await caller.ask(token=None, peer="192.0.2.2"))[0]
+        app.now += 1
+        return vain, known, elsewhere, (await caller.ask(token=None))[0]
+
+    vain, known, elsewhere, later = asyncio.run(scenario())
+
+    assert [status for status, _, _ in vain] == [401, 401, 401, 429]
+    assert vain[3][1][b"connection"] == b"close"
+    assert vain[3][2]["code"] == "too_many_requests"
+    # The one with a token is behind the same proxy.
+    assert (known, elsewhere, later) == (200, 401, 401)
+
+
+def test_what_is_refused_before_a_route_is_found_is_counted(ask):
+    def counted() -> Counter[str]:
+        text = ask("GET", "/metrics", token=None)[1].decode()
+        found = re.findall(r'requests_total{.*route="unmatched",status="(4\d+)"} (\S+)', text)
+        total: Counter[str] = Counter()
+        for status, number in found:
+            total[status] += int(float(number))
+        return total
+
+    before = counted()
+    ask("GET", "/who", token="x" * 43)
+    ask("POST", "/small", b"", Content_Encoding="br")
+    ask("POST", "/free", b"", Transfer_Encoding="gzip")
+    after = counted()
+
+    assert after - before == {"400": 1, "401": 1, "415": 1}

@@ -6,15 +6,22 @@ import asyncio
 import json
 
 import pytest
+from starlette.exceptions import HTTPException
 
-from yoi_bundles.wire.guard import SINGLE_HEADERS, GuardMiddleware, find_doubt
+from yoi_bundles.wire.guard import (
+    DEFAULT_PACE,
+    SINGLE_HEADERS,
+    BodyPace,
+    GuardMiddleware,
+    find_doubt,
+)
 
 GZIP = (b"content-encoding", b"gzip")
 LENGTH = (b"content-length", b"2")
 CHUNKED = (b"transfer-encoding", b"chunked")
 
 
-def ask(headers=(), *, path="/v1/x", messages=None, idle=5.0, inner=None):
+def ask(headers=(), *, path="/v1/x", messages=None, pace=DEFAULT_PACE, inner=None):
     """Status, headers, document and whether the app behind the guard was asked."""
     sent, asked = [], []
 
@@ -36,7 +43,7 @@ def ask(headers=(), *, path="/v1/x", messages=None, idle=5.0, inner=None):
         sent.append(message)
 
     scope = {"type": "http", "path": path, "headers": list(headers)}
-    asyncio.run(GuardMiddleware(app, body_idle_seconds=idle)(scope, receive, send))
+    asyncio.run(GuardMiddleware(app, pace)(scope, receive, send))
     return sent[0]["status"], dict(sent[0]["headers"]), json.loads(sent[1]["body"]), bool(asked)
 
 
@@ -108,7 +115,54 @@ def test_a_silent_sender_is_a_408_that_closes():
         assert (raised.value.status_code, raised.value.headers) == (408, {"connection": "close"})
 
     part = {"type": "http.request", "body": b"a", "more_body": True}
-    assert ask(messages=[part], idle=0.01, inner=read)[0] == 200
+    assert ask(messages=[part], pace=BodyPace(idle_seconds=0.01), inner=read)[0] == 200
+
+
+class Drip:
+    """A loop's clock that a sender moves: each part of its body takes some seconds."""
+
+    def __init__(self, seconds: float, body: bytes = b"x") -> None:
+        self.seconds, self.body, self.now = seconds, body, 0.0
+
+    async def receive(self):
+        self.now += self.seconds
+        return {"type": "http.request", "body": self.body, "more_body": True}
+
+
+async def parts_taken(drip: Drip, pace: BodyPace, most: int) -> tuple[int, str | None]:
+    """How many parts of a body are taken, and why no more."""
+    asyncio.get_running_loop().time = lambda: drip.now
+    taken, reason = 0, None
+
+    async def app(scope, receive, send):
+        nonlocal taken, reason
+        try:
+            while taken < most:
+                await receive()
+                taken += 1
+        except HTTPException as error:
+            reason = f"{error.status_code} {error.headers}: {error.detail}"
+
+    scope = {"type": "http", "path": "/v1/x", "headers": []}
+    await GuardMiddleware(app, pace)(scope, drip.receive, None)
+    return taken, reason
+
+
+def test_a_body_that_drips_just_often_enough_ends_with_its_grace():
+    pace = BodyPace(idle_seconds=30, grace_seconds=60, bytes_per_second=16)
+
+    taken, reason = asyncio.run(parts_taken(Drip(29), pace, most=100))
+
+    # Each part is 29 seconds, and its byte earns a sixteenth of one: the third passes the grace.
+    assert taken == 3
+    assert reason == "408 {'connection': 'close'}: the body came at less than 16 bytes a second"
+
+
+def test_a_body_at_the_least_pace_is_taken_whole():
+    pace = BodyPace(idle_seconds=30, grace_seconds=60, bytes_per_second=16)
+
+    assert asyncio.run(parts_taken(Drip(1, b"x" * 16), pace, most=1000)) == (1000, None)
+    assert asyncio.run(parts_taken(Drip(1, b"x" * 15), pace, most=1000))[0] == 960
 
 
 def test_waiting_for_the_caller_to_leave_is_not_timed():
@@ -118,7 +172,7 @@ def test_waiting_for_the_caller_to_leave_is_not_timed():
             await asyncio.wait_for(receive(), timeout=0.05)
 
     whole = {"type": "http.request", "body": b"a", "more_body": False}
-    assert ask(messages=[whole], idle=0.001, inner=read)[0] == 200
+    assert ask(messages=[whole], pace=BodyPace(idle_seconds=0.001), inner=read)[0] == 200
 
 
 def test_a_caller_that_leaves_is_told_to_the_app():

@@ -10,6 +10,7 @@ from house import TEAM
 from yoi_bundles.errors import (
     InvalidInputError,
     StaleBundleError,
+    TooManyRequestsError,
     TransportError,
 )
 from yoi_bundles.model.ids import MAIN_CHANNEL, Digest, RuntimeId
@@ -98,6 +99,61 @@ def test_an_idempotent_call_succeeds_when_a_later_attempt_does(peer):
 
     assert found.workspaces == ()
     assert len(busy.requests) == 2
+
+
+def busy_for(seconds: str) -> bytes:
+    return (
+        f"HTTP/1.1 429 Busy\r\nRetry-After: {seconds}\r\n"
+        "Content-Type: application/problem+json\r\nConnection: close\r\n\r\n"
+        '{"type": "urn:x", "title": "x", "status": 429, "detail": "busy",'
+        ' "code": "too_many_requests", "retry_after_seconds": 0}'
+    ).encode("latin-1")
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """Seconds a client would have waited; nobody waits."""
+    found = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", found.append)
+    return found
+
+
+def test_a_client_waits_as_long_as_it_was_told(peer, waits):
+    body = b'{"workspaces": []}'
+    up = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body
+    busy = peer(raw=[busy_for("7"), up])
+    http = HttpClient(busy.url, None)
+
+    assert BackendClient(http).workspaces().workspaces == ()
+    http.close()
+
+    assert waits == [7.0]
+
+
+def test_a_client_gives_up_at_once_if_it_would_have_to_wait_too_long(peer, waits):
+    busy = peer(raw=[busy_for("21")])
+    http = HttpClient(busy.url, None)
+
+    with pytest.raises(TooManyRequestsError) as raised:
+        BackendClient(http).workspaces()
+    http.close()
+
+    assert (raised.value.code, raised.value.facts["retry_after_seconds"]) == (
+        "too_many_requests",
+        21,
+    )
+    assert (waits, len(busy.requests)) == ([], 1)
+
+
+@pytest.mark.parametrize("header", ["soon", "-1", "\xb2", "9" * 5000])
+def test_a_wait_that_is_no_number_of_seconds_is_not_believed(peer, waits, header):
+    http = HttpClient(peer(raw=[busy_for(header)]).url, None, limits=ONCE)
+
+    with pytest.raises(TooManyRequestsError) as raised:
+        BackendClient(http).workspaces()
+    http.close()
+
+    assert raised.value.facts["retry_after_seconds"] == 0
 
 
 def test_a_registration_is_never_sent_twice(peer):

@@ -1,0 +1,90 @@
+"""Who asks, and whether there is time for them; decided before one byte of body is read.
+
+This is ASGI middleware and not a dependency, because a framework reads the body before it asks its
+dependencies.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from yoi_bundles.errors import BundleError, TooManyRequestsError, UnauthenticatedError
+from yoi_bundles.wire.responses import CLOSE, problem_response
+from yoi_bundles.wire.roles import CredentialView
+from yoi_bundles.wire.throttle import Throttle
+
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/openapi.json"})
+"""Paths that say nothing about bundles and ask for no credential."""
+
+Authenticate = Callable[[str], CredentialView]
+
+
+class AuthenticationMiddleware:
+    """Sets ``scope["state"]["caller"]``, or answers 401 or 429 before the body is read.
+
+    A known token is never refused for what others do at its address: behind a proxy all callers
+    may have the same one.
+
+    Args:
+        authenticate: Token to credential, or `UnauthenticatedError`.
+    """
+
+    def __init__(self, app: ASGIApp, authenticate: Authenticate, throttle: Throttle) -> None:
+        self._app = app
+        self._authenticate = authenticate
+        self._throttle = throttle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a known caller on."""
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+            await self._app(scope, receive, send)
+            return
+        try:
+            caller = self._authenticate(_token_of(scope))
+            self._throttle.begin(caller.name)
+        except BundleError as error:
+            await self._refuse(error, scope, receive, send)
+            return
+        scope.setdefault("state", {})["caller"] = caller
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._throttle.end(caller.name)
+
+    async def _refuse(self, error: BundleError, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {}
+        if isinstance(error, UnauthenticatedError):
+            try:
+                self._throttle.note_failure((scope.get("client") or ("unknown",))[0])
+            except TooManyRequestsError as busy:
+                error, headers = busy, CLOSE
+            else:
+                if scope["path"].startswith("/git/"):
+                    headers = {"www-authenticate": 'Basic realm="yoi-bundles"'}
+        await problem_response(error, headers)(scope, receive, send)
+
+
+def _token_of(scope: Scope) -> str:
+    """The token of a request: Bearer, or on ``/git/`` the password of Basic (git knows no other).
+
+    Raises:
+        UnauthenticatedError: None, several, or not in a form that is known.
+    """
+    values = [value for name, value in scope["headers"] if name == b"authorization"]
+    if len(values) != 1:
+        raise UnauthenticatedError(
+            "one Authorization header is needed", hint="Authorization: Bearer <token>"
+        )
+    scheme, _, rest = values[0].partition(b" ")
+    if scheme.lower() == b"bearer":
+        return str(rest.strip().decode("latin-1"))
+    if scheme.lower() == b"basic" and scope["path"].startswith("/git/"):
+        try:
+            return base64.b64decode(rest.strip(), validate=True).partition(b":")[2].decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise UnauthenticatedError("the Authorization header is malformed") from None
+    raise UnauthenticatedError("only bearer tokens are known here")
