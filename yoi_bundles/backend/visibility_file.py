@@ -22,15 +22,31 @@ def read_visibility(path: Path) -> VisibilityPolicy:
     """
     try:
         data = path.read_bytes()
-        text = data.decode("utf-8")
-        table = tomllib.loads(text)
     except OSError as error:
         raise InvalidInputError(
             f"the visibility policy {path.name} cannot be read: {error.strerror}"
         ) from None
+    return parse_visibility(data, file=path.name)
+
+
+def parse_visibility(data: bytes, *, file: str = "visibility.toml") -> VisibilityPolicy:
+    """Turn the bytes of a policy file into rules.
+
+    Args:
+        data: TOML in UTF-8.
+        file: Name of the file, for messages.
+
+    Raises:
+        InvalidInputError: The bytes are not TOML or not a visibility policy, with the line.
+    """
+    try:
+        text = data.decode("utf-8")
+        table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{path.name}: not TOML: {error}") from None
-    source = Source(RelativePath(path.name), blob_id_of(data), index_lines(text))
+        raise InvalidInputError(f"{file}: not TOML: {error}") from None
+    except RecursionError:
+        raise InvalidInputError(f"{file}: not TOML: it is nested too deeply") from None
+    source = Source(RelativePath(file), blob_id_of(data), index_lines(text))
     policy = declare(VisibilityPolicy, table, source)
     if isinstance(policy, VisibilityPolicy):
         return policy

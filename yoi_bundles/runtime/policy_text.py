@@ -213,8 +213,16 @@ def _dotted(path: KeyPath) -> str:
     """``secret[2].env``: rules are spelled as in decisions."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{_shown_key(part)}" if text else _shown_key(part)
     return text
+
+
+def _shown_key(key: str) -> str:
+    """A key as it may stand in a message: one in quotes may hold what steers a terminal."""
+    return key if key.isprintable() else ascii(key)[1:-1]
 
 
 def _place(file: str, line: int | None) -> str:

@@ -26,6 +26,7 @@ from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimi
 from yoi_bundles.wire.authentication import Authenticate, AuthenticationMiddleware
 from yoi_bundles.wire.guard import DEFAULT_PACE, BodyPace, GuardMiddleware
 from yoi_bundles.wire.metrics import MetricsMiddleware, RequestMetrics
+from yoi_bundles.wire.problems import list_field_faults
 from yoi_bundles.wire.responses import http_problem_response, problem_response
 from yoi_bundles.wire.roles import CredentialView, Role
 from yoi_bundles.wire.throttle import Throttle
@@ -188,10 +189,7 @@ async def _on_bundle_error(request: Request, error: Exception) -> Response:
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    # Names of fields and kinds of errors only: the input may hold what must not be repeated.
-    wrong = [
-        f"{'.'.join(str(part) for part in e['loc'])}: {e['type']}" for e in error.errors()[:20]
-    ]
+    wrong = list_field_faults(error.errors())
     return problem_response(
         InvalidInputError(f"the request is not as documented: {'; '.join(wrong)}", fields=wrong)
     )

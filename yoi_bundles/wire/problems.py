@@ -5,7 +5,7 @@ Source: RFC 9457 (Problem Details for HTTP APIs).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from yoi_bundles import errors
 from yoi_bundles.errors import BundleError, Fact, TransportError
+from yoi_bundles.model.base import Model
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -53,6 +54,7 @@ STATUS: Mapping[str, int] = {
 }
 """HTTP status of every error code."""
 
+_FAULTS_SHOWN = 20
 _TITLES = {code: code.replace("_", " ").capitalize() for code in STATUS}
 _RESERVED = frozenset({"type", "title", "status", "detail", "instance", "code", "hint"})
 
@@ -75,6 +77,41 @@ class Problem(BaseModel):
     detail: str
     code: str
     hint: str | None = None
+
+
+def list_field_faults(faults: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with a request, without repeating anything of it.
+
+    A place is shown as far as it is made of indexes and of names that our models have: a key that
+    somebody made up, of an object or of a map, may be a token or steer a terminal.
+
+    Args:
+        faults: pydantic's errors; ``loc`` begins with the part of the request.
+
+    Returns:
+        At most 20 lines like ``body.files.(not shown): missing``.
+    """
+    known = _field_names()
+    return [
+        f"{'.'.join(_shown_part(part, fault['loc'][0], known) for part in fault['loc'])}: "
+        f"{fault['type']}"
+        for fault, _ in zip(faults, range(_FAULTS_SHOWN), strict=False)
+    ]
+
+
+def _shown_part(part: object, place: str, known: frozenset[str]) -> str:
+    # Of queries, paths and headers only names that a route declares come up here.
+    return str(part) if isinstance(part, int) or place != "body" or part in known else "(not shown)"
+
+
+def _field_names() -> frozenset[str]:
+    names = {"body", "[key]"}
+    waiting: list[type[BaseModel]] = [Model]
+    while waiting:
+        model = waiting.pop()
+        waiting.extend(model.__subclasses__())
+        names.update(field.alias or name for name, field in model.model_fields.items())
+    return frozenset(names)
 
 
 def encode_problem(error: BundleError) -> dict[str, Any]:

@@ -70,7 +70,10 @@ def test_several_mistakes_are_counted(read):
     assert len(raised.value.facts["findings"]) == 2
 
 
-@pytest.mark.parametrize("data", [b"schema = ", b"\xff\xfe", b"schema = 1\nschema = 1\n"])
+NESTED = b"schema = " + b"[" * 5_000 + b"]" * 5_000
+
+
+@pytest.mark.parametrize("data", [b"schema = ", b"\xff\xfe", b"schema = 1\nschema = 1\n", NESTED])
 def test_what_is_no_toml_is_told_as_such(read, data):
     with pytest.raises(InvalidInputError, match=r"visibility\.toml: not TOML"):
         read(data)

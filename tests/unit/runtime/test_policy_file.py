@@ -301,6 +301,12 @@ def test_mistakes_name_line_key_and_what_may_be_meant(text, line, key, message, 
     assert (problems[0]["hint"] or "").startswith(hint or "")
 
 
+def test_a_key_that_steers_a_terminal_is_told_spelt_out():
+    error, problems = problems_of('schema = 1\n[bundles]\n"\\u001b[31m\\u202e" = 1\n')
+    assert problems[0]["key"] == r"bundles.\x1b[31m\u202e"
+    assert error.message.isprintable()
+
+
 def test_all_mistakes_are_told_at_once():
     error, problems = problems_of('schema = 2\n[x]\n[[mount]]\nname = "a"\n')
     assert {problem["key"] for problem in problems} == {"schema", "x", "mount[0].path"}

@@ -10,7 +10,12 @@ from yoi_bundles.errors import (
     TransportError,
     WorkspaceNotVisibleError,
 )
-from yoi_bundles.wire.problems import Problem, decode_problem, encode_problem
+from yoi_bundles.wire.problems import (
+    Problem,
+    decode_problem,
+    encode_problem,
+    list_field_faults,
+)
 
 
 def document(**changes):
@@ -63,3 +68,25 @@ def test_a_document_that_is_not_ours_is_a_transport_error(body, status, retryabl
 
 def test_a_problem_model_keeps_further_members():
     assert Problem.model_validate(document(limit=3)).model_extra == {"limit": 3}
+
+
+SMUGGLED = "yoi_a-token-that-somebody-put-in-the-wrong-place"
+
+
+@pytest.mark.parametrize(
+    ("loc", "shown"),
+    [
+        (("body", SMUGGLED), "body.(not shown)"),
+        (("body", "labels", SMUGGLED, "[key]"), "body.labels.(not shown).[key]"),
+        (("body", "labels", "\u202e"), "body.labels.(not shown)"),
+        (("body", "provenance", "source_uri"), "body.provenance.source_uri"),
+        (("body", "bundles", 3, "state"), "body.bundles.3.state"),
+        (("query", "limit"), "query.limit"),
+    ],
+)
+def test_a_refused_request_is_told_without_a_word_of_it(loc, shown):
+    assert list_field_faults([{"loc": loc, "type": "some_kind"}]) == [f"{shown}: some_kind"]
+
+
+def test_only_the_first_faults_of_a_request_are_told():
+    assert len(list_field_faults([{"loc": ("body",), "type": "missing"}] * 50)) == 20
