@@ -27,7 +27,7 @@ class Change:
     """A call that is about to change files.
 
     Args:
-        kind: create, truncate, sync, syncdir, rename, link, unlink, mkdir, rmdir or chmod.
+        kind: create, truncate, sync, syncdir, rename, link, symlink, unlink, mkdir, rmdir or chmod.
         path: What it changes.
         target: New name of a rename or link.
         descriptor: Of the file to sync.
@@ -79,16 +79,18 @@ def watching(root: Path, observer: Observer) -> Iterator[None]:
     def two_paths(name: str, kind: str) -> None:
         original = getattr(os, name)
 
-        def call(source: Any, target: Any, **kwargs: Any) -> Any:
-            tell(kind, _path(source), _path(target))
-            return original(source, target, **kwargs)
+        def call(source: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
+            # What a symbolic link holds is no file that changes: its own name is.
+            tell(kind, _path(target if kind == "symlink" else source), _path(target))
+            return original(source, target, *args, **kwargs)
 
         patch(os, name, call)
 
     for name, kind in (("unlink", "unlink"), ("remove", "unlink"), ("mkdir", "mkdir"),
                        ("rmdir", "rmdir"), ("chmod", "chmod")):  # fmt: skip
         one_path(name, kind)
-    for name, kind in (("rename", "rename"), ("replace", "rename"), ("link", "link")):
+    for name, kind in (("rename", "rename"), ("replace", "rename"), ("link", "link"),
+                       ("symlink", "symlink")):  # fmt: skip
         two_paths(name, kind)
 
     os_open, io_open, fsync = os.open, io.open, os.fsync

@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId
+from yoi_bundles.model.ids import CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.model.revision import Provenance, RevisionDraft
 from yoi_bundles.store import CheckoutArea, Repository, WorkspaceRepositories, receive_bundle
+from yoi_bundles.store.bundlefile import MAIN_REF
+from yoi_bundles.store.objects import Kind, hash_object
+from yoi_bundles.store.publish import write_pack
+from yoi_bundles.store.refs import bundle_ref
 
 TEAM = WorkspaceId("team")
 PROVENANCE = Provenance(
@@ -163,6 +167,66 @@ def _held(root: Path) -> tuple[Digest, ...]:
     return found
 
 
+def _prepare_litter(root: Path) -> None:
+    """Revisions in several packs, one of them with objects that nothing reaches."""
+    _prepare_published(4)(root)
+    repositories, store = open_store(root)
+    litter = {hash_object(Kind.BLOB, data): (Kind.BLOB, data) for data in (b"one", b"two" * 99)}
+    store._objects.install_pack(lambda path: write_pack(path, litter))
+    repositories.close()
+
+
+def _collect(drop: int) -> Callable[[Path], Digest]:
+    """Collect garbage, and drop the oldest bundles."""
+
+    def act(root: Path) -> Digest:
+        repositories, store = open_store(root)
+        try:
+            oldest = [one.digest for one in store.revisions()][::-1][:drop]
+            store.drop(oldest)
+            store.collect()
+            head = store.find_head()
+            assert head is not None
+            return head.digest
+        finally:
+            repositories.close()
+
+    return act
+
+
+def _newest(root: Path) -> tuple[Digest, ...]:
+    """What a collection that drops two of four bundles must keep."""
+    repositories, store = open_store(root)
+    found = tuple(one.digest for one in list(store.revisions())[:2])
+    repositories.close()
+    return found
+
+
+def _prepare_move(root: Path) -> None:
+    """The objects of another revision are here, and ``main`` does not name it yet."""
+    _prepare_published(2)(root)
+    repositories, store = open_store(root)
+    head = store.find_head()
+    store.publish(files(7), draft(7))
+    for ref in ("heads/main", f"bundles/{store.find_head().digest}"):
+        (store.path / "refs" / ref).rename(root / ref.rpartition("/")[2])
+    store._refs.write([(MAIN_REF, head.commit)])
+    repositories.close()
+    (root / "commit").write_text((root / "main").read_text())
+
+
+def _move_ref(root: Path) -> Digest:
+    """The transaction by which a revision becomes the newest: ``main``, then its bundle's ref."""
+    repositories, store = open_store(root)
+    try:
+        commit = CommitId((root / "commit").read_text().strip())
+        digest = store._history.read(commit).digest
+        store._refs.write([(MAIN_REF, commit), (bundle_ref(digest), commit)])
+        return digest
+    finally:
+        repositories.close()
+
+
 CASES = {
     case.name: case
     for case in (
@@ -172,6 +236,9 @@ CASES = {
         Case("receive", _prepare_receive, _receive, _held),
         Case("checkout", _prepare_published(1), _checkout, _held),
         Case("repair-checkout", _prepare_damaged_checkout, _repair, _held),
+        Case("move-ref", _prepare_move, _move_ref, _held),
+        Case("gc", _prepare_litter, _collect(0), _held),
+        Case("gc-and-drop", _prepare_litter, _collect(2), _newest),
     )
 }
 

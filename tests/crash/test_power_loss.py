@@ -13,6 +13,10 @@ from power_model import Disk, Recorder, load
 
 from yoi_bundles.model.ids import Digest
 
+POWER_CASES = [
+    "first-publish", "publish", "publish-and-merge-packs", "receive",
+    "move-ref", "gc", "gc-and-drop",
+]  # fmt: skip
 SEEDS = 4
 """States rebuilt for each point; each forgets something else."""
 
@@ -26,7 +30,7 @@ def record(name: str, root: Path) -> tuple[Recorder, Digest]:
     return recorder, digest
 
 
-@pytest.mark.parametrize("name", ["first-publish", "publish", "publish-and-merge-packs", "receive"])
+@pytest.mark.parametrize("name", POWER_CASES)
 def test_a_power_loss_anywhere_loses_nothing_that_was_acknowledged(name, tmp_path, tell):
     case = CASES[name]
     root = tmp_path / "root"

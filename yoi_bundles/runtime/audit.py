@@ -11,9 +11,12 @@ from yoi_bundles.errors import BundleError, BundleMissingError
 from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.store import (
     CheckoutArea,
+    StoreProblem,
     WorkspaceRepositories,
     get_spelled_revision,
 )
+
+DIGEST_DIGITS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def _audit(
         digest = None if spelled is None else get_spelled_revision(store, spelled).digest
         report = store.verify(digest)
         seen = report.objects
-        problems += [f"object {one.object_id[:12]}: {one.message}" for one in report.problems]
+        problems += [_shown(one) for one in report.problems]
         if checkouts is not None:
             for held in store.held():
                 if digest in {None, held.digest}:
@@ -108,6 +111,14 @@ def _audit(
     except BundleError as error:
         problems.append(f"{error.code}: {error.message}")
     return AuditReport(where, name, seen, tuple(problems))
+
+
+def _shown(problem: StoreProblem) -> str:
+    """A problem as a line; an object by as much of its id as people read."""
+    name = problem.object_id
+    if len(name) != DIGEST_DIGITS:
+        return f"{name}: {problem.message}" if name else problem.message
+    return f"object {name[:12]}: {problem.message}"
 
 
 def _checked_files(checkouts: CheckoutArea, digest: Digest) -> Iterator[bytes]:

@@ -12,12 +12,16 @@ from yoi_bundles.store.layout import create_data_directory
 from yoi_bundles.store.protocol import (
     UNSET,
     BundleStore,
+    CollectReport,
     Expected,
+    MendReport,
+    ObjectSource,
     PublishResult,
     ReceiveResult,
     StoreProblem,
     Unset,
     VerifyReport,
+    Witness,
 )
 from yoi_bundles.store.publish import encode_draft
 from yoi_bundles.store.quarantine import Upload
@@ -34,7 +38,10 @@ __all__ = [
     "BundleStore",
     "Checkout",
     "CheckoutArea",
+    "CollectReport",
     "Expected",
+    "MendReport",
+    "ObjectSource",
     "ParsedCommit",
     "PublishResult",
     "ReceiveResult",
@@ -43,6 +50,7 @@ __all__ = [
     "Unset",
     "Upload",
     "VerifyReport",
+    "Witness",
     "WorkspaceRepositories",
     "compute_digest",
     "create_data_directory",

@@ -6,13 +6,19 @@ Source: docs/operations.md; docs/format.md, "Invariants".
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from yoi_bundles.errors import StoreError, VerificationError
+from yoi_bundles.model.ids import Digest
 from yoi_bundles.model.revision import Revision
+from yoi_bundles.store.damage import find_faults
+from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.history import History
+from yoi_bundles.store.layout import find_layout_fault
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid, parse_tree
 from yoi_bundles.store.protocol import StoreProblem, VerifyReport
+from yoi_bundles.store.refs import RefStore
 
 
 class Audit:
@@ -39,6 +45,34 @@ class Audit:
             data = self._read(oid, kind)
             if data is not None and kind == Kind.TREE:
                 todo += self._children(oid, data)
+
+    def verify_files(self, root: Path) -> None:
+        """Look at what is no object: packs as files, and what makes a directory a repository.
+
+        Args:
+            root: The repository.
+        """
+        fault = find_layout_fault(root)
+        if fault is not None:
+            self._note("", fault)
+        with storage_faults("read packs"):
+            for name, what in find_faults(root / "objects"):
+                self._note(name, what)
+
+    def verify_refs(self, refs: RefStore) -> None:
+        """Hash all that refs reach; a ref that names no revision of ours is a problem itself."""
+        names: list[Digest | None] = [None]
+        try:
+            names += [digest for digest, _ in refs.list_bundles()]
+        except StoreError as error:
+            self._note("", error.message)
+        for name in names:
+            try:
+                tip = self._history.find_head() if name is None else self._history.find_bundle(name)
+            except StoreError as error:
+                self._note("" if name is None else str(name), error.message)
+            else:
+                self.verify_line(filter(None, [tip]))
 
     def verify_line(self, tips: Iterable[Revision]) -> None:
         """Hash revisions and all their ancestors; a broken ancestor ends its line."""

@@ -60,6 +60,12 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     sync_directory(path.parent)
 
 
+def link_if_new(path: Path, name: Path) -> None:
+    """Give a file another name; harmless if that name is taken."""
+    with contextlib.suppress(FileExistsError):
+        name.hardlink_to(path)
+
+
 def make_directories(path: Path, mode: int = 0o755) -> None:
     """Create a directory and its missing ancestors, each made durable in its parent.
 

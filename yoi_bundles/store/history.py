@@ -97,10 +97,19 @@ class History:
         """The newest revision, or None in an empty repository.
 
         Raises:
-            StoreCorruptError: The ref or its commit is corrupt.
+            StoreCorruptError: The ref or its commit is corrupt, or the ref is lost.
         """
         commit = self._refs.find(MAIN_REF)
+        if commit is None and any(True for _ in self._refs.list_bundles()):
+            # ``main`` is the first ref a writer makes: one may have come between the two looks.
+            commit = self._refs.find(MAIN_REF)
+            if commit is None:
+                raise StoreCorruptError(f"{MAIN_REF} is lost", hint="repair the repository")
         return None if commit is None else self.read(commit)
+
+    def forget(self) -> None:
+        """Drop what is kept in memory: the next reads are of the disk."""
+        self._revisions = {}
 
     def find_bundle(self, digest: Digest) -> Revision | None:
         """The revision that a bundle's ref names.

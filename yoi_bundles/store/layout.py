@@ -12,10 +12,12 @@ from yoi_bundles.errors import BundleMissingError, InvalidInputError, StoreCorru
 from yoi_bundles.model.ids import WorkspaceId
 from yoi_bundles.store.bundlefile import MAIN_REF
 from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import make_directories, sync_directory, write_new_file
+from yoi_bundles.store.files import make_directories, replace_file, sync_directory, write_new_file
 
 LOCK_FILE = "yoi.lock"
 QUARANTINE = "quarantine"
+HEAD_BYTES = f"ref: {MAIN_REF}\n".encode("ascii")
+_DIRECTORIES = ("objects/info", "objects/pack", "refs/heads", "refs/bundles", QUARANTINE)
 
 # gc.auto=0: maintenance is started by us or by an operator, never by a passing git command.
 _CONFIG = """\
@@ -63,14 +65,69 @@ def create_layout(path: Path, workspace: WorkspaceId) -> None:
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):
             raise InvalidInputError("the directory for a repository is not empty")
-        for name in ("objects/info", "objects/pack", "refs/heads", "refs/bundles", QUARANTINE):
+        for name in _DIRECTORIES:
             (path / name).mkdir(parents=True)
         (path / QUARANTINE).chmod(0o700)
-        write_new_file(path / "config", _CONFIG.format(workspace=workspace).encode("ascii"))
-        write_new_file(path / "HEAD", f"ref: {MAIN_REF}\n".encode("ascii"))
+        write_new_file(path / "config", _encode_config(workspace))
+        write_new_file(path / "HEAD", HEAD_BYTES)
         write_new_file(path / LOCK_FILE, b"")
         for directory in (path / "objects", path / "refs", path, path.parent):
             sync_directory(directory)
+
+
+def _encode_config(workspace: WorkspaceId) -> bytes:
+    return _CONFIG.format(workspace=workspace).encode("ascii")
+
+
+def mend_layout(path: Path, workspace: WorkspaceId) -> list[str]:
+    """Make anew what every repository of ours has and this one has lost; nothing if it is whole.
+
+    Args:
+        path: The repository.
+        workspace: Whose it is, known from its name.
+
+    Returns:
+        Names of what was made.
+
+    Raises:
+        StoreError: It could not be written.
+    """
+    made: list[str] = []
+    with storage_faults("mend a repository"):
+        for name in _DIRECTORIES:
+            if not (path / name).is_dir():
+                make_directories(path / name)
+                made.append(name)
+        if not _is_head_sound(path):
+            replace_file(path / "HEAD", HEAD_BYTES)
+            made.append("HEAD")
+        try:
+            is_ours = read_workspace(path) == workspace
+        except (StoreCorruptError, BundleMissingError):
+            is_ours = False
+        if not is_ours:
+            replace_file(path / "config", _encode_config(workspace))
+            made.append("config")
+    return made
+
+
+def is_repository(path: Path) -> bool:
+    """Whether a repository is here, even one that has lost its configuration."""
+    return (path / "config").is_file() or (path / "objects").is_dir()
+
+
+def find_layout_fault(path: Path) -> str | None:
+    """What git needs to see a repository here at all, and is not as we made it."""
+    if not _is_head_sound(path):
+        return "HEAD is lost or damaged"
+    return next((f"{name} is lost" for name in _DIRECTORIES if not (path / name).is_dir()), None)
+
+
+def _is_head_sound(path: Path) -> bool:
+    try:
+        return (path / "HEAD").read_bytes() == HEAD_BYTES
+    except OSError:
+        return False
 
 
 def read_workspace(path: Path) -> WorkspaceId:
@@ -83,8 +140,12 @@ def read_workspace(path: Path) -> WorkspaceId:
     """
     with storage_faults("read a repository's configuration"):
         try:
-            config = (path / "config").read_text(encoding="utf-8")
+            config = (path / "config").read_text(encoding="utf-8", errors="replace")
         except (FileNotFoundError, NotADirectoryError):
+            if is_repository(path):
+                raise StoreCorruptError(
+                    "a repository's configuration is lost", hint="repair the repository"
+                ) from None
             raise BundleMissingError("there is no such repository") from None
     match = _WORKSPACE.search(config)
     if match is None or _FORMAT.search(config) is None:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from yoi_bundles.errors import StoreCorruptError
 from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import sync_directory
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.files import TEMP_PREFIX, sync_directory
+from yoi_bundles.store.objectdb import INDEX_MARK, ObjectDatabase
 from yoi_bundles.store.objects import Oid
 from yoi_bundles.store.packindex import read_index_ids
 from yoi_bundles.store.packwriter import PackEntry, PackWriter
@@ -43,18 +45,27 @@ def merge_packs(objects: ObjectDatabase) -> None:
     with storage_faults("merge packs"):
         if (directory / "multi-pack-index").exists():
             return
-        indexes = [
-            path
-            for path in directory.iterdir()
-            if _NAME.fullmatch(path.name) and not path.with_suffix(".keep").exists()
-        ]
+        indexes = list_packs(directory)
         if len(indexes) <= _MAX_PACKS:
             return
         chosen = _choose(indexes)
         ids = {oid: None for path in chosen for oid in read_index_ids(path.read_bytes())}
-        merged = objects.install_pack(lambda path: _write_merged(path, objects, list(ids)))
-        _remove([path for path in chosen if path.stem != merged], directory)
+        merged = objects.install_pack(lambda path: write_merged(path, objects, list(ids)))
+        remove_packs([path for path in chosen if path.stem != merged], directory)
         objects.close()
+
+
+def list_packs(directory: Path) -> list[Path]:
+    """Indexes of the packs that may be replaced: those that nobody keeps.
+
+    Raises:
+        OSError: The directory could not be read.
+    """
+    return [
+        path
+        for path in directory.iterdir()
+        if _NAME.fullmatch(path.name) and not os.path.lexists(path.with_suffix(".keep"))
+    ]
 
 
 def _choose(indexes: list[Path]) -> list[Path]:
@@ -70,9 +81,15 @@ def _choose(indexes: list[Path]) -> list[Path]:
     return chosen
 
 
-def _write_merged(
-    path: Path, objects: ObjectDatabase, ids: list[Oid]
+def write_merged(
+    path: Path, objects: ObjectDatabase, ids: Sequence[Oid]
 ) -> tuple[bytes, list[PackEntry]]:
+    """Write held objects as one pack, each hashed as it is read, and make its bytes durable.
+
+    Raises:
+        StoreCorruptError: One is missing or corrupt.
+        OSError: Writing failed.
+    """
     with path.open("wb") as file:
         pack = PackWriter(file, len(ids))
         for oid in ids:
@@ -87,10 +104,21 @@ def _write_merged(
     return checksum, pack.entries
 
 
-def _remove(indexes: list[Path], directory: Path) -> None:
-    """The index first: without it nobody opens the pack, and recovery knows what to do."""
+def remove_packs(indexes: list[Path], directory: Path) -> None:
+    """Remove packs by their indexes; harmless if another program was faster.
+
+    The index goes first, as without it nobody opens the pack: to a name by which recovery knows
+    that the pack is to go too.
+
+    Raises:
+        OSError: One could not be removed.
+    """
     for index in indexes:
-        index.unlink()
+        checksum = index.stem.removeprefix("pack-")
+        going = directory / f"{TEMP_PREFIX}{checksum}{INDEX_MARK}"
+        with suppress(FileNotFoundError):
+            index.rename(going)
         for path in directory.glob(f"{index.stem}.*"):
-            path.unlink()
+            path.unlink(missing_ok=True)
+        going.unlink(missing_ok=True)
     sync_directory(directory)

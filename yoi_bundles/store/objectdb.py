@@ -6,7 +6,8 @@ Source: docs/adr/0002; gitrepository-layout, "objects".
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
@@ -19,11 +20,13 @@ from yoi_bundles.model.limits import Limits
 from yoi_bundles.store.faults import SIGNALS, storage_faults, translate_os_error
 from yoi_bundles.store.files import TEMP_PREFIX, sync_directory, write_new_file
 from yoi_bundles.store.objects import Kind, Oid, TreeEntry, hash_object, kind_name, parse_tree
-from yoi_bundles.store.packindex import encode_pack_index
+from yoi_bundles.store.packindex import encode_pack_index, read_index_ids
 from yoi_bundles.store.packwriter import PackEntry
 
 PACK_MARK, INDEX_MARK = ".pack.new", ".idx.new"
 """How temporary packs and indexes end."""
+KEEP_TARGET = Path("../../yoi.lock")
+"""A ``.keep`` of ours is a link to the writer's lock: made at once, and told from an operator's."""
 _TREE_CACHE_ENTRIES = 200_000
 _SIZE_CACHE_ENTRIES = 200_000
 
@@ -51,6 +54,11 @@ class ObjectDatabase:
         self._sizes: dict[Oid, int] = {}
 
     @property
+    def limits(self) -> Limits:
+        """Bounds of what is stored."""
+        return self._limits
+
+    @property
     def pack_directory(self) -> Path:
         """Where packs are."""
         return self._path / "pack"
@@ -59,6 +67,26 @@ class ObjectDatabase:
         """Close the files of all packs; a later read opens them again."""
         with self._lock:
             self._store.close()
+
+    def forget(self) -> None:
+        """Close all packs and drop what is kept in memory: the next reads are of the disk."""
+        self.close()
+        self._trees, self._cached_entries, self._sizes = {}, 0, {}
+
+    def list_ids(self) -> set[Oid]:
+        """The ids that the indexes of all packs name; no object is looked at.
+
+        Raises:
+            StoreCorruptError: An index is not one.
+            StoreError: The indexes could not be read.
+        """
+        found: set[Oid] = set()
+        with storage_faults("list objects"):
+            for index in self.pack_directory.glob("pack-*.idx"):
+                # An operator's repack may take it away: what it named is in another pack then.
+                with suppress(FileNotFoundError):
+                    found.update(read_index_ids(index.read_bytes()))
+        return found
 
     def contains(self, oid: Oid) -> bool:
         """Whether an object of this id is here; its bytes are not looked at.
@@ -161,7 +189,45 @@ class ObjectDatabase:
             self._sizes[oid] = size
         return size
 
-    def install_pack(self, write: Callable[[Path], tuple[bytes, list[PackEntry]]]) -> str:
+    @contextmanager
+    def new_pack(self, write: Callable[[Path], tuple[bytes, list[PackEntry]]]) -> Iterator[str]:
+        """`install_pack`, and keep the pack from ``git repack -ad`` until the block ends.
+
+        Nothing reaches its objects before the refs are written in the block. Stock git keeps a
+        pack with a ``.keep`` beside it, as it does for its own pushes.
+
+        Args:
+            write: See `install_pack`.
+
+        Yields:
+            The pack's name without suffix.
+
+        Raises:
+            StorageFullError: No room; nothing is left behind.
+            StoreError: Writing failed; nothing is left behind.
+
+        Source: git-index-pack, ``--keep``; docs/adr/0015.
+        """
+        mark: list[Path] = []
+
+        def note(name: str) -> None:
+            keep = self.pack_directory / f"{name}.keep"
+            if not keep.exists():
+                keep.symlink_to(KEEP_TARGET)
+                mark.append(keep)
+
+        try:
+            yield self.install_pack(write, note)
+        finally:
+            with storage_faults("write a pack"):
+                for keep in mark:
+                    keep.unlink(missing_ok=True)
+
+    def install_pack(
+        self,
+        write: Callable[[Path], tuple[bytes, list[PackEntry]]],
+        announce: Callable[[str], None] = lambda name: None,
+    ) -> str:
         """Write a pack and its index and make both durable; the caller holds the writer lock.
 
         Order: pack and index are written and fsynced under temporary names, the pack is renamed,
@@ -169,6 +235,7 @@ class ObjectDatabase:
 
         Args:
             write: Writes and fsyncs the pack at a path; returns its checksum and entries.
+            announce: Told the pack's name before anybody else can see it.
 
         Returns:
             The pack's name without suffix.
@@ -187,6 +254,7 @@ class ObjectDatabase:
                 name = f"pack-{checksum.hex()}"
                 pack = _tag(pack, checksum, PACK_MARK)
                 index = _tag(index, checksum, INDEX_MARK)
+                announce(name)
                 pack.rename(self.pack_directory / f"{name}.pack")
                 index.rename(self.pack_directory / f"{name}.idx")
                 sync_directory(self.pack_directory)

@@ -5,7 +5,7 @@ Source: docs/format.md; the contract is executed by tests/contract/test_bundle_s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import BinaryIO, Final, Literal, Protocol, TypeAlias
@@ -64,10 +64,10 @@ class ReceiveResult:
 
 @dataclass(frozen=True, slots=True)
 class StoreProblem:
-    """An object that is not what its id says.
+    """An object that is not what its id says, or a file that is not as it was written.
 
     Args:
-        object_id: 64 hex digits.
+        object_id: 64 hex digits; of a file its name; empty for the repository itself.
         message: What is wrong with it.
     """
 
@@ -88,6 +88,59 @@ class VerifyReport:
     objects: int
     bytes: int
     problems: tuple[StoreProblem, ...]
+
+
+ObjectSource: TypeAlias = Callable[[bytes], "tuple[int, bytes] | None"]
+"""Gives type and bytes of an object by its raw id; they are hashed before they are believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What somebody outside a store remembers of it.
+
+    Args:
+        newest: The newest revision's commit and number; the head is never set to an older one.
+        was_held: Whether a bundle was accepted here; only those get their ref back.
+        is_origin: Whether revisions are made here: then commits without any ref are believed too.
+    """
+
+    newest: tuple[CommitId, int] | None = None
+    was_held: Callable[[Digest], bool] = lambda digest: False
+    is_origin: bool = False
+
+
+NOBODY = Witness()
+"""Only the store itself speaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class MendReport:
+    """What a mending did.
+
+    Args:
+        set_aside: Names of damaged files that were moved to ``damaged/``.
+        made: Names of refs and files that were made anew.
+        lacking: Bundles of which something is still lacking.
+    """
+
+    set_aside: tuple[str, ...]
+    made: tuple[str, ...]
+    lacking: frozenset[Digest]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectReport:
+    """What a collection of garbage did.
+
+    Args:
+        kept: Objects that refs reach.
+        removed: Objects that none did, and second copies.
+        freed_bytes: Difference in the size of all packs; negative if they grew.
+    """
+
+    kept: int
+    removed: int
+    freed_bytes: int
 
 
 class BundleStore(Protocol):
@@ -238,6 +291,47 @@ class BundleStore(Protocol):
             UnsupportedDeclarationError: A schema number not known here.
             StorageFullError: No room.
             BundleError: Whatever the two checks raise.
+        """
+        ...
+
+    def digests(self) -> tuple[Digest, ...]:
+        """Every accepted bundle, in order; nothing of it is read, so damage does not hide it."""
+        ...
+
+    def find_lacking(self) -> frozenset[Digest]:
+        """Bundles that were found damaged and wait for objects."""
+        ...
+
+    def mend(self, witness: Witness = NOBODY, source: ObjectSource | None = None) -> MendReport:
+        """Set damaged files aside, save what they still give, make lost refs anew.
+
+        Safe to repeat; a sound store is left as it is, and what is lacking afterwards is noted.
+
+        Args:
+            witness: What others remember of this store.
+            source: Where lacking objects may come from.
+
+        Raises:
+            StorageFullError: No room; what was there is still there.
+        """
+        ...
+
+    def drop(self, digests: Collection[Digest]) -> None:
+        """Hold bundles no longer; their objects stay while history reaches them.
+
+        Args:
+            digests: Which; those that are not held are ignored.
+
+        Raises:
+            InvalidInputError: The newest one is among them; nothing has changed.
+        """
+        ...
+
+    def collect(self) -> CollectReport:
+        """Remove every object that nothing reaches; readers are not disturbed.
+
+        Raises:
+            StorageFullError: No room; nothing has changed.
         """
         ...
 

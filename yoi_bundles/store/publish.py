@@ -82,7 +82,7 @@ def collect_new_objects(
     """What a revision needs that is not held: found from the top, equal subtrees not entered.
 
     Raises:
-        StoreCorruptError: The head's tree is missing or corrupt.
+        StoreCorruptError: The head's tree is missing or corrupt, or an object that is needed.
     """
     found: dict[Oid, tuple[Kind, bytes]] = {hash_commit(commit).raw: (Kind.COMMIT, commit)}
     before = None if head is None else head.digest.raw
@@ -91,7 +91,8 @@ def collect_new_objects(
         if step.new is not None:
             wanted.append(step.new)
     for oid in wanted:
-        if oid not in found and not objects.contains(oid):
+        # What is here is read: a new revision must not build on an object that has gone bad.
+        if oid not in found and not (objects.contains(oid) and objects.find(oid)):
             found[oid] = tree.objects[oid]
     return found
 

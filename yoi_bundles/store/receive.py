@@ -6,6 +6,7 @@ Source: docs/format.md, "Receive".
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass
 
 from yoi_bundles.errors import (
@@ -13,6 +14,7 @@ from yoi_bundles.errors import (
     MalformedBundleError,
     MissingObjectError,
     MissingPrerequisiteError,
+    StoreCorruptError,
     TooLargeError,
 )
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
@@ -85,11 +87,25 @@ class Receiver:
             ForbiddenModeError: An entry that is no regular file or directory.
             UnsupportedDeclarationError: A schema number that is not known here.
             TooLargeError: A limit was passed.
-            StoreCorruptError: What is held turned out to be corrupt.
+            StoreCorruptError: What is held turned out to be corrupt, and no prerequisite is why.
         """
         # (2) header: version, hash, one ref, known prerequisites.
         head = bytes(view[: limits.header_bytes + limits.header_line_bytes])
         header = read_bundle_header(io.BytesIO(head), limits)
+        try:
+            return self._verify(view, header, limits)
+        except StoreCorruptError as error:
+            if not header.prerequisites:
+                raise
+            # What is damaged is not held: the sender has a full bundle file, which heals it.
+            raise MissingPrerequisiteError(
+                "the commit that the bundle file builds on is damaged here",
+                hint="send a full bundle file",
+                missing=str(header.prerequisites[0]),
+                held=[],
+            ) from error
+
+    def _verify(self, view: memoryview, header: BundleHeader, limits: Limits) -> Received:
         prerequisites = self._find_prerequisites(header)
         # (4) one pass over the pack.
         pack = ReceivedPack(
@@ -181,7 +197,7 @@ class Receiver:
             current: The newest revision accepted here.
 
         Raises:
-            StoreCorruptError: A held commit is missing or corrupt.
+            StoreCorruptError: A commit between the base and the newest one is missing or corrupt.
         """
         if current is None:
             return Advance(None, received.line, True)
@@ -198,11 +214,13 @@ class Receiver:
     ) -> int:
         """Index of the newest received commit that is in our history already, or -1."""
         oldest = received.line.links[0].number
-        for revision in self._history.walk(current):
-            if revision.commit in places:
-                return places[revision.commit]
-            if revision.number <= oldest:
-                break
+        # What cannot be read does not count as held: more is judged then, never less.
+        with suppress(StoreCorruptError):
+            for revision in self._history.walk(current):
+                if revision.commit in places:
+                    return places[revision.commit]
+                if revision.number <= oldest:
+                    break
         return -1
 
     def verify_content(

@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from yoi_bundles.store.damage import find_stamp, has_trailer, set_aside
 from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.files import TEMP_PREFIX
-from yoi_bundles.store.objectdb import INDEX_MARK
+from yoi_bundles.store.objectdb import INDEX_MARK, KEEP_TARGET
 from yoi_bundles.store.quarantine import sweep_quarantine
+from yoi_bundles.store.refs import PACKED_REFS
 
 _STALE_SECONDS = 60.0
 """Older than this, a lock or half a pack is nobody's work in progress."""
@@ -48,6 +50,7 @@ def _sweep_ref_locks(root: Path) -> None:
 
 
 def _ref_locks(root: Path) -> Iterator[Path]:
+    yield from root.glob(f"{PACKED_REFS}.lock")
     yield from (root / "refs" / "heads").glob("*.lock")
     yield from (root / "refs" / "bundles").glob("*.lock")
 
@@ -61,8 +64,14 @@ def _sweep_packs(directory: Path) -> None:
             pack.unlink(missing_ok=True)
     for path in directory.glob(f"{TEMP_PREFIX}*"):
         path.unlink(missing_ok=True)
+    for path in directory.glob("pack-*.keep"):
+        if path.is_symlink() and path.readlink() == KEEP_TARGET:
+            path.unlink(missing_ok=True)
     for path in directory.glob("pack-*.pack"):
         if not path.with_suffix(".idx").exists() and _is_stale(path.stat().st_mtime):
+            # A whole one may be all that is left of a pack whose index was lost.
+            if has_trailer(path):
+                set_aside(directory.parent.parent, [path], find_stamp())
             path.unlink(missing_ok=True)
 
 

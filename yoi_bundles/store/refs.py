@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,10 +19,12 @@ from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.files import TEMP_PREFIX, make_directories, sync_directory, write_new_file
 
 _LOOSE = re.compile(rb"([0-9a-f]{64})\n?")
-_PACKED = re.compile(rb"^([0-9a-f]{64}) (refs/[!-~]+)$", re.MULTILINE)
+_PACKED = re.compile(rb"#[^\n]*|\^[0-9a-f]{64}|([0-9a-f]{64}) (refs/[!-~]+)")
+_ANY_REF = re.compile(r"refs/[!-~]+(?<!\.lock)")
 _LOCK_PATIENCE_SECONDS = 5.0
 _LOCK_PAUSE_SECONDS = 0.005
 BUNDLES = "refs/bundles/"
+PACKED_REFS = "packed-refs"
 
 
 def bundle_ref(digest: Digest) -> str:
@@ -87,8 +89,23 @@ class RefStore:
             if commit is not None:
                 yield Digest(name), commit
 
+    def list_all(self) -> Iterator[tuple[str, CommitId]]:
+        """Every ref, also those of an operator, by name: all that keeps objects from removal.
+
+        Raises:
+            StoreCorruptError: A ref does not hold an id.
+            StoreError: They could not be read.
+        """
+        with storage_faults("list refs"):
+            files = [path for path in (self._root / "refs").rglob("*") if path.is_file()]
+            names = {str(path.relative_to(self._root)) for path in files} | set(self._read_packed())
+        for name in sorted(filter(_ANY_REF.fullmatch, names)):
+            commit = self.find(name)
+            if commit is not None:
+                yield name, commit
+
     def _read_packed(self) -> dict[str, CommitId]:
-        path = self._root / "packed-refs"
+        path = self._root / PACKED_REFS
         try:
             with path.open("rb") as file:
                 stat = os.fstat(file.fileno())
@@ -98,10 +115,7 @@ class RefStore:
                 raw = file.read()
         except FileNotFoundError:
             return {}
-        found = {
-            match[2].decode("ascii"): CommitId(match[1].decode("ascii"))
-            for match in _PACKED.finditer(raw)
-        }
+        found = parse_packed(raw)
         self._packed, self._packed_key = found, key
         return found
 
@@ -125,14 +139,57 @@ class RefStore:
                     prepared.append(self._prepare(name, commit))
                 for ref in prepared:
                     ref.lock.rename(ref.path)
-                for directory in {ref.path.parent: None for ref in prepared}:
-                    sync_directory(directory)
+                    # The commit point is on the disk before any other ref changes.
+                    sync_directory(ref.path.parent)
             finally:
                 for ref in prepared:
                     _release(ref)
 
+    def pack(self, *, drop: Collection[str] = ()) -> None:
+        """Put all bundle refs but those to drop into ``packed-refs``, as ``git pack-refs`` does.
+
+        A reader finds each ref at any time: the loose one is removed when the packed one is
+        durable, and only if nobody changed it meanwhile. The caller holds the writer lock.
+
+        Args:
+            drop: Names of refs that are to be gone.
+
+        Raises:
+            StorageFullError: No room; nothing has changed.
+            StoreError: Refs are locked by another program, or could not be written.
+        """
+        with storage_faults("pack refs"):
+            lock = self._prepare_bytes(PACKED_REFS, b"")
+            try:
+                loose = {f"{BUNDLES}{digest}": commit for digest, commit in self.list_bundles()}
+                packed = {**self._read_packed(), **loose}
+                kept = {name: packed[name] for name in packed if name not in drop}
+                _fill(lock, encode_packed(kept))
+                lock.lock.rename(lock.path)
+                sync_directory(self._root)
+                for name, commit in loose.items():
+                    self._remove_loose(name, commit)
+                sync_directory(self._root / BUNDLES)
+            finally:
+                _release(lock)
+
+    def _remove_loose(self, name: str, commit: CommitId) -> None:
+        """Remove a loose ref that still holds this commit, under git's lock."""
+        path = self._root / name
+        if not path.exists():
+            return
+        lock = self._prepare(name, commit)
+        try:
+            if path.read_bytes().strip() == commit.hex_ascii:
+                path.unlink()
+        finally:
+            _release(lock)
+
     def _prepare(self, name: str, commit: CommitId) -> _Prepared:
         """Take a ref's lock with the new content in it."""
+        return self._prepare_bytes(name, commit.hex_ascii + b"\n")
+
+    def _prepare_bytes(self, name: str, content: bytes) -> _Prepared:
         path = self._root / name
         ref = _Prepared(
             path,
@@ -140,7 +197,7 @@ class RefStore:
             self._root / f"{TEMP_PREFIX}ref_{secrets.token_hex(8)}",
         )
         make_directories(path.parent)
-        write_new_file(ref.temporary, commit.hex_ascii + b"\n")
+        write_new_file(ref.temporary, content)
         try:
             _link(ref.temporary, ref.lock)
         except BaseException:
@@ -155,6 +212,42 @@ class _Prepared(NamedTuple):
     path: Path
     lock: Path
     temporary: Path
+
+
+def parse_packed(raw: bytes) -> dict[str, CommitId]:
+    """The refs in the bytes of a ``packed-refs`` file.
+
+    Raises:
+        StoreCorruptError: A line is none of that format, or the last one is cut off.
+
+    Source: git's ``refs/packed-backend.c``.
+    """
+    found: dict[str, CommitId] = {}
+    *lines, rest = raw.split(b"\n")
+    for line in lines:
+        match = _PACKED.fullmatch(line)
+        if match is None:
+            raise StoreCorruptError("packed-refs has a line that is no ref")
+        if match[1] is not None:
+            found[match[2].decode("ascii")] = CommitId(match[1].decode("ascii"))
+    if rest:
+        raise StoreCorruptError("packed-refs is cut off")
+    return found
+
+
+def encode_packed(refs: Mapping[str, CommitId]) -> bytes:
+    """The bytes of a ``packed-refs`` file; it promises no peeled tags, as we have none."""
+    lines = [b"# pack-refs with: sorted \n"]
+    lines += [b"%s %s\n" % (refs[name].hex_ascii, name.encode("ascii")) for name in sorted(refs)]
+    return b"".join(lines)
+
+
+def _fill(ref: _Prepared, content: bytes) -> None:
+    """Write into a lock that is held, durably; lock and temporary are one file."""
+    with ref.temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _release(ref: _Prepared) -> None:

@@ -8,13 +8,14 @@ Source: docs/format.md, "Invariants" and "Order of writes".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from yoi_bundles.errors import StoreCorruptError, StoreError
+from yoi_bundles.errors import StoreCorruptError
 from yoi_bundles.model.ids import CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import (
@@ -26,36 +27,41 @@ from yoi_bundles.model.revision import (
 )
 from yoi_bundles.model.tree import ContentCheck, TreeChange, TreeReader
 from yoi_bundles.store.audit import Audit
-from yoi_bundles.store.bundlefile import MAIN_REF, BundleFileInfo
+from yoi_bundles.store.bundlefile import BundleFileInfo
 from yoi_bundles.store.closure import MeasureBook
+from yoi_bundles.store.damage import list_set_aside
 from yoi_bundles.store.export import write_bundle_file
 from yoi_bundles.store.faults import storage_faults, verification_faults
 from yoi_bundles.store.files import exclusive_lock
+from yoi_bundles.store.garbage import collect_garbage, drop_bundles
 from yoi_bundles.store.history import History
-from yoi_bundles.store.install import write_received_pack
 from yoi_bundles.store.layout import LOCK_FILE, QUARANTINE, create_layout, read_workspace
-from yoi_bundles.store.maintenance import merge_packs
 from yoi_bundles.store.mapped import map_file
+from yoi_bundles.store.mending import Mender
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.protocol import (
+    NOBODY,
     UNSET,
+    CollectReport,
     Expected,
+    MendReport,
+    ObjectSource,
     PublishResult,
     ReceiveResult,
     VerifyReport,
+    Witness,
 )
 from yoi_bundles.store.publish import (
-    collect_new_objects,
     encode_draft,
     verify_expected,
-    write_pack,
 )
 from yoi_bundles.store.quarantine import Upload
 from yoi_bundles.store.readers import built_tree, stored_tree
-from yoi_bundles.store.receive import Received, Receiver
+from yoi_bundles.store.receive import Receiver
 from yoi_bundles.store.recovery import recover_repository
-from yoi_bundles.store.refs import RefStore, bundle_ref
-from yoi_bundles.store.trees import BuiltTree, build_tree, list_changes
+from yoi_bundles.store.refs import RefStore
+from yoi_bundles.store.trees import build_tree, list_changes
+from yoi_bundles.store.writer import Writer
 
 
 class Repository:
@@ -78,6 +84,8 @@ class Repository:
         self._refs = RefStore(path)
         self._history = History(workspace, self._objects, self._refs, limits)
         self._measures = MeasureBook(self._objects)
+        self._mender = Mender(path, workspace, self._objects, self._refs, self._history)
+        self._writer = Writer(self._objects, self._refs, self._history, self._mender)
 
     @classmethod
     def create(cls, path: Path, workspace: WorkspaceId, limits: Limits = DEFAULT_LIMITS) -> Self:
@@ -149,12 +157,9 @@ class Repository:
     def _recover(self) -> None:
         with storage_faults("recover the repository"), self._writer_lock():
             recover_repository(self._path, self._path / QUARANTINE)
-            self._finish_refs(self._history.find_head())
-
-    def _finish_refs(self, head: Revision | None) -> None:
-        """A crash between the two refs of a write: its commit point was passed, so finish it."""
-        if head is not None and self._refs.find(bundle_ref(head.digest)) != head.commit:
-            self._refs.write([(bundle_ref(head.digest), head.commit)])
+            # A damaged repository is opened too: reading says what is wrong, and it can be mended.
+            with suppress(StoreCorruptError):
+                self._writer.finish_refs(self._history.find_head())
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -223,8 +228,8 @@ class Repository:
         if digest is not None:
             audit.verify_revision(self.get_revision(digest))
         else:
-            audit.verify_line(self.held())
-            audit.verify_line(filter(None, [self.find_head()]))
+            audit.verify_files(self._path)
+            audit.verify_refs(self._refs)
         return audit.report()
 
     # --- publishing ------------------------------------------------------------------------------
@@ -260,32 +265,16 @@ class Repository:
             tree = build_tree(files, self._limits)
             if check_content is not None:
                 check_content(built_tree(tree, self._limits))
+            if self.find_lacking():
+                # What the publisher sends again may be just what is lacking.
+                with self._writer_lock():
+                    self._mender.fill(tree.objects.get)
             if head is not None and head.digest == tree.digest:
                 return PublishResult(head, False)
             verify_expected(head, wanted)
             raw = encode_draft(draft, tree.digest, head, self._workspace, sign)
             with self._writer_lock():
-                return self._publish_locked(tree, raw, wanted)
-
-    def _publish_locked(
-        self, tree: BuiltTree, raw: bytes, wanted: CommitId | None
-    ) -> PublishResult:
-        head = self.find_head()
-        if head is not None and head.digest == tree.digest:
-            return PublishResult(head, False)
-        verify_expected(head, wanted)
-        self._finish_refs(head)
-        new = collect_new_objects(self._objects, tree, head, raw)
-        self._objects.install_pack(lambda path: write_pack(path, new))
-        commit = CommitId.from_bytes(next(iter(new)))
-        self._refs.write([(MAIN_REF, commit), (bundle_ref(tree.digest), commit)])
-        self._maintain()
-        return PublishResult(self._history.read(commit), True)
-
-    def _maintain(self) -> None:
-        """What was written is durable already: a failure here costs speed, not the write."""
-        with suppress(StoreError):
-            merge_packs(self._objects)
+                return self._writer.publish(tree, raw, wanted)
 
     # --- bundle files ----------------------------------------------------------------------------
 
@@ -293,11 +282,6 @@ class Repository:
         self, out: BinaryIO, *, target: CommitId, bases: Sequence[CommitId] = ()
     ) -> BundleFileInfo:
         """Write a bundle file from the newest usable base to the target.
-
-        Args:
-            out: Gets the file; neither read nor sought nor closed.
-            target: A commit of our history.
-            bases: Commits the receiver has; unknown ones are ignored.
 
         Raises:
             BundleMissingError: The target is not of our history.
@@ -307,15 +291,7 @@ class Repository:
         return write_bundle_file(self._objects, self._history, out, revision, bases)
 
     def find_base(self, target: CommitId, candidates: Sequence[CommitId]) -> CommitId | None:
-        """The newest of some commits that lies below the target, or None if none does.
-
-        Args:
-            target: A commit of our history.
-            candidates: Commits a receiver says it has; unknown ones are ignored.
-
-        Raises:
-            BundleMissingError: The target is not of our history.
-        """
+        """The newest of some commits that lies below the target, or None if none does."""
         wanted = frozenset(candidates) - {target}
         revision = self._history.get_commit(target)
         below = (one.commit for one in self._history.walk(revision if wanted else None))
@@ -354,12 +330,12 @@ class Repository:
             map_file(upload.open_for_reading()) as view,
         ):
             received = receiver.verify(view, upload.limits)
-            current = self.find_head()
-            if not self._is_held(received.tip, current):
+            current = self._writer.find_current(received)
+            if not self._writer.is_held(received.tip, current):
                 check_advance(receiver.make_advance(received, current))
             receiver.verify_content(received, expected, check_content, upload.limits)
             with self._writer_lock():
-                is_new = self._install(receiver, received, current, check_advance)
+                is_new = self._writer.install(receiver, received, current, check_advance)
             return ReceiveResult(
                 received.tip,
                 is_new,
@@ -368,32 +344,47 @@ class Repository:
                 received.pack.inflated_bytes,
             )
 
-    def _is_held(self, tip: Revision, head: Revision | None) -> bool:
-        if head is not None and head.commit == tip.commit:
-            return True
-        return self._refs.find(bundle_ref(tip.digest)) == tip.commit
+    # --- upkeep ----------------------------------------------------------------------------------
 
-    def _install(
-        self,
-        receiver: Receiver,
-        received: Received,
-        seen: Revision | None,
-        check_advance: AdvanceCheck,
-    ) -> bool:
-        """(10) pack, index, directory, then the refs; False if the tip is held already."""
-        tip, head = received.tip, self.find_head()
-        if self._is_held(tip, head):
-            return False
-        if head != seen:
-            # Another writer was faster: the step is another one now, so it is judged again.
-            check_advance(receiver.make_advance(received, head))
-        self._finish_refs(head)
-        updates = [(bundle_ref(tip.digest), tip.commit)]
-        if not self._history.is_ancestor(tip, head):
-            self._objects.install_pack(
-                lambda path: write_received_pack(path, received.pack, self._objects)
-            )
-            updates.insert(0, (MAIN_REF, tip.commit))
-        self._refs.write(updates)
-        self._maintain()
-        return True
+    def digests(self) -> tuple[Digest, ...]:
+        """Every bundle that has a ref here, in order; nothing of it is read."""
+        return tuple(digest for digest, _ in self._refs.list_bundles())
+
+    def find_lacking(self) -> frozenset[Digest]:
+        """Bundles that were found damaged and wait for objects."""
+        return self._mender.find_lacking()
+
+    def list_set_aside(self) -> tuple[str, ...]:
+        """Names of the damaged files that are kept, each with the time at its end."""
+        with storage_faults("list damaged files"):
+            return tuple(path.name for path in list_set_aside(self._path))
+
+    def mend(self, witness: Witness = NOBODY, source: ObjectSource | None = None) -> MendReport:
+        """Set damaged files aside, save what they still give, make lost refs anew."""
+        with storage_faults("mend the repository"), self._writer_lock():
+            report = self._mender.mend(witness)
+            if source is None or not report.lacking:
+                return report
+            return replace(report, lacking=self._mender.fill(source))
+
+    def drop(self, digests: Collection[Digest]) -> None:
+        """Hold bundles no longer; their objects stay while history reaches them.
+
+        Args:
+            digests: Which; those that are not held are ignored.
+
+        Raises:
+            InvalidInputError: The newest one is among them; nothing has changed.
+            StorageFullError: No room; nothing has changed.
+        """
+        with storage_faults("drop bundles"), self._writer_lock():
+            drop_bundles(self._refs, self._history, digests)
+
+    def collect(self) -> CollectReport:
+        """Remove every object that no ref reaches; readers are not disturbed.
+
+        Raises:
+            StorageFullError: No room for the new pack; nothing has changed.
+        """
+        with storage_faults("collect garbage"), self._writer_lock():
+            return collect_garbage(self._objects, self._refs, self._history)

@@ -17,7 +17,7 @@ from yoi_bundles.model.ids import BUILTIN_WORKSPACE, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.files import TEMP_PREFIX, exclusive_lock, make_directories, sync_directory
-from yoi_bundles.store.layout import LOCK_FILE, create_layout
+from yoi_bundles.store.layout import LOCK_FILE, create_layout, is_repository, mend_layout
 from yoi_bundles.store.repository import Repository
 
 _SUFFIX = ".git"
@@ -52,7 +52,7 @@ class WorkspaceRepositories:
             names = [
                 path.name.removesuffix(_SUFFIX)
                 for path in self._root.glob(f"*{_SUFFIX}")
-                if (path / "config").is_file()
+                if is_repository(path)
             ]
         found: list[WorkspaceId] = []
         for name in sorted(names):
@@ -73,7 +73,7 @@ class WorkspaceRepositories:
             known = self._open.get(workspace)
             if known is None:
                 path = self._path_of(workspace)
-                if not (path / "config").is_file():
+                if not is_repository(path):
                     return None
                 known = Repository.open(path, workspace, self._limits)
                 self._open[workspace] = known
@@ -90,6 +90,19 @@ class WorkspaceRepositories:
         if found is None:
             raise WorkspaceNotVisibleError(f"there is no workspace {workspace} here")
         return found
+
+    def mend_layout(self, workspace: WorkspaceId) -> None:
+        """Make the configuration of a repository anew if it is lost, so that it can be opened.
+
+        Raises:
+            WorkspaceNotVisibleError: There is no such directory.
+            StoreError: It could not be written.
+        """
+        path = self._path_of(workspace)
+        if not path.is_dir():
+            raise WorkspaceNotVisibleError(f"there is no workspace {workspace} here")
+        with storage_faults("mend a repository"), exclusive_lock(path / LOCK_FILE):
+            mend_layout(path, workspace)
 
     def create(self, workspace: WorkspaceId) -> Repository:
         """A workspace's repository, made if there is none; a repeated call is safe.

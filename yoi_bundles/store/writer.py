@@ -1,0 +1,193 @@
+"""What happens under the writer lock: objects first, then the refs, then upkeep.
+
+The caller holds the lock in every method but `find_current` and `is_held`.
+
+Source: docs/format.md, "Order of writes".
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from yoi_bundles.errors import StoreCorruptError, StoreError
+from yoi_bundles.model.ids import CommitId
+from yoi_bundles.model.revision import AdvanceCheck, Revision
+from yoi_bundles.store.bundlefile import MAIN_REF
+from yoi_bundles.store.history import History
+from yoi_bundles.store.install import write_received_pack
+from yoi_bundles.store.maintenance import merge_packs
+from yoi_bundles.store.mending import Mender
+from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.objects import Kind, Oid
+from yoi_bundles.store.packreader import ReceivedPack
+from yoi_bundles.store.protocol import PublishResult
+from yoi_bundles.store.publish import collect_new_objects, verify_expected, write_pack
+from yoi_bundles.store.receive import Received, Receiver
+from yoi_bundles.store.refs import RefStore, bundle_ref
+from yoi_bundles.store.trees import BuiltTree
+
+
+class Writer:
+    """Writes revisions into one repository.
+
+    Args:
+        objects: Its objects.
+        refs: Its refs.
+        history: Its revisions.
+        mender: Mends it when a write meets damage.
+    """
+
+    def __init__(
+        self, objects: ObjectDatabase, refs: RefStore, history: History, mender: Mender
+    ) -> None:
+        self._objects = objects
+        self._refs = refs
+        self._history = history
+        self._mender = mender
+
+    def finish_refs(self, head: Revision | None) -> None:
+        """A crash between the two refs of a write: its commit point was passed, so finish it."""
+        if head is not None and self._refs.find(bundle_ref(head.digest)) != head.commit:
+            self._refs.write([(bundle_ref(head.digest), head.commit)])
+
+    # --- publishing ------------------------------------------------------------------------------
+
+    def publish(self, tree: BuiltTree, raw: bytes, wanted: CommitId | None) -> PublishResult:
+        """Make a commit the newest revision, if the head is still the one it builds on.
+
+        Args:
+            tree: Its tree.
+            raw: The commit's bytes.
+            wanted: The head it builds on.
+
+        Raises:
+            RevisionConflictError: The head is another one; nothing is left behind.
+            StoreCorruptError: The repository has lost its refs or objects.
+            StoreError: See `BundleStore.publish`.
+        """
+        head = self._history.find_head()
+        if head is not None and head.digest == tree.digest:
+            return PublishResult(head, False)
+        verify_expected(head, wanted)
+        if head is None:
+            self._verify_empty()
+        self.finish_refs(head)
+        new = collect_new_objects(self._objects, tree, head, raw)
+        commit = CommitId.from_bytes(next(iter(new)))
+        with self._objects.new_pack(lambda path: write_pack(path, new)):
+            self._refs.write([(MAIN_REF, commit), (bundle_ref(tree.digest), commit)])
+        self._maintain()
+        return PublishResult(self._history.read(commit), True)
+
+    def _verify_empty(self) -> None:
+        """A repository without refs that holds a history has lost them: it must not begin anew.
+
+        One first revision may be left of a publish that did not get as far as its refs.
+        """
+        for oid in self._objects.list_ids():
+            try:
+                is_later = self._history.read(CommitId.from_bytes(oid)).number > 1
+            except StoreCorruptError:
+                continue
+            if is_later:
+                raise StoreCorruptError(
+                    "the repository holds revisions, and no ref to any of them",
+                    hint="repair the repository",
+                )
+
+    def _maintain(self) -> None:
+        """What was written is durable already: a failure here costs speed, not the write."""
+        with suppress(StoreError):
+            merge_packs(self._objects)
+
+    # --- receiving -------------------------------------------------------------------------------
+
+    def find_current(self, received: Received) -> Revision | None:
+        """The newest revision accepted here; if its bytes are damaged, as it came again.
+
+        Raises:
+            StoreCorruptError: It is damaged, and did not come again: no step can be judged.
+        """
+        try:
+            return self._history.find_head()
+        except StoreCorruptError:
+            commit = self._refs.find(MAIN_REF)
+            place = None if commit is None else received.line.places().get(commit)
+            if place is None:
+                raise
+            return received.line[place].revision
+
+    def is_held(self, tip: Revision, head: Revision | None) -> bool:
+        """Whether a revision is held here, by its refs."""
+        if head is not None and head.commit == tip.commit:
+            return True
+        return self._refs.find(bundle_ref(tip.digest)) == tip.commit
+
+    def install(
+        self,
+        receiver: Receiver,
+        received: Received,
+        seen: Revision | None,
+        check_advance: AdvanceCheck,
+    ) -> bool:
+        """(10) pack, index, directory, then the refs; False if the tip is held already.
+
+        What is held and damaged is taken from what came, object by object.
+
+        Args:
+            receiver: Judges the step again if another writer was faster.
+            received: What came, verified.
+            seen: The head when the step was judged.
+            check_advance: Raises if the workspace may not take the step.
+
+        Raises:
+            BundleError: See `BundleStore.accept`.
+        """
+        tip, head = received.tip, self.find_current(received)
+        is_held = self.is_held(tip, head)
+        if not is_held and head != seen:
+            # Another writer was faster: the step is another one now, so it is judged again.
+            check_advance(receiver.make_advance(received, head))
+        self._heal(received.pack, is_whole=is_held)
+        if is_held:
+            return False
+        self.finish_refs(head)
+        self._install_new(received, head)
+        self._maintain()
+        return True
+
+    def _install_new(self, received: Received, head: Revision | None) -> None:
+        tip = received.tip
+        updates = [(bundle_ref(tip.digest), tip.commit)]
+        if self._history.is_ancestor(tip, head):
+            self._refs.write(updates)
+            return
+        with self._objects.new_pack(
+            lambda path: write_received_pack(path, received.pack, self._objects)
+        ):
+            self._refs.write([(MAIN_REF, tip.commit), *updates])
+
+    # --- healing ---------------------------------------------------------------------------------
+
+    def _heal(self, pack: ReceivedPack, *, is_whole: bool) -> None:
+        """Take what is held and damaged from what came; nothing is written if nothing is."""
+        is_damaged = self._is_damaged(pack, is_whole=is_whole)
+        if is_damaged:
+            self._mender.mend_objects()
+        if is_damaged or self._mender.find_lacking():
+            self._mender.fill(lambda oid: _read_packed(pack, oid))
+
+    def _is_damaged(self, pack: ReceivedPack, *, is_whole: bool) -> bool:
+        """Whether something that came is held with other bytes, or not although it must be."""
+        try:
+            ids = self._objects.list_ids()
+            return any(
+                self._objects.find(oid) is None for oid in pack.objects if is_whole or oid in ids
+            )
+        except StoreCorruptError:
+            return True
+
+
+def _read_packed(pack: ReceivedPack, oid: Oid) -> tuple[Kind, bytes] | None:
+    packed = pack.objects.get(oid)
+    return None if packed is None else (Kind(packed.kind), pack.read(oid))
