@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check bench-git lock schemas clean coverage
+.PHONY: demo test check fuzz bench-git lock schemas clean coverage
 
 demo: $(STAMP)  ## the main job over real HTTP: publish, sync, verify, resolve, refuse
 	@$(BIN)/yoi-bundles demo $(DEMO_ARGS)
@@ -25,6 +25,10 @@ coverage: $(STAMP)  ## the suite with branch coverage, child processes included
 	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/python -m coverage combine -q
 	$(BIN)/python -m coverage report
+
+FUZZ_SECONDS ?= 600
+fuzz: $(STAMP)  ## every parser under atheris: FUZZ_SECONDS=600 in all, FUZZ_TARGETS="pack delta"
+	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS) $(FUZZ_TARGETS)
 
 bench-git: $(STAMP)  ## publish, full sync and one-file sync as ratios against git, in one run
 	$(BIN)/python -m bench.against_git $(BENCH_ARGS)
