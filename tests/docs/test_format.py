@@ -35,7 +35,7 @@ from yoi_bundles.content import (
     tool_schema,
     variables,
 )
-from yoi_bundles.content.cache import CACHE_BYTES
+from yoi_bundles.content.cache import CACHE_FILES
 from yoi_bundles.content.layout import Place, find_place
 from yoi_bundles.content.material_rules import RULES
 from yoi_bundles.model import declarations, grants, ids, powers, texts
@@ -646,7 +646,7 @@ def test_the_bounds_of_a_check_are_those_of_the_code():
         f"at most {DEFAULT_LIMITS.file_bytes // MIB} MiB (`file_bytes`)",
         f"{DEFAULT_LIMITS.files:,} files (`files`)",
         f"{DEFAULT_LIMITS.tree_bytes // MIB} MiB (`tree_bytes`)",
-        f"({CACHE_BYTES // MIB} MiB, least recently used",
+        f"({CACHE_FILES:,} files of all trees together, least recently used",
         f"at most {parse.MAX_VALUES:,} keys and array entries, {parse.MAX_NESTING} tables and",
         f"and {parse.MAX_NESTING} parts in a dotted key",
         f"more than {material.MAX_MATCHES} hits",

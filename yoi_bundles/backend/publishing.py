@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from yoi_bundles.backend.presigned import read_signed, signer_of, verify_signed
-from yoi_bundles.content import ParseCache, check_files, raise_findings
+from yoi_bundles.content import CheckedTrees, check_tree, raise_findings
+from yoi_bundles.content.memory import MemoryTree
 from yoi_bundles.errors import ChannelGoneError, InvalidInputError, InvalidManifestError
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Digest, RelativePath, WorkspaceId
@@ -60,7 +61,7 @@ class Publishing:
         self._repositories = repositories
         self._clock = clock
         self._limits = limits
-        self._parsed = ParseCache()
+        self._checked = CheckedTrees()
 
     def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply:
         """Make the files the newest revision of a workspace; durable when it returns.
@@ -74,7 +75,8 @@ class Publishing:
         files = {
             path: text.encode("utf-8", "surrogatepass") for path, text in request.files.items()
         }
-        checked = check_files(files, limits=self._limits, cache=self._parsed)
+        tree = MemoryTree(files, compute_digest(files))
+        checked = check_tree(tree, workspace=workspace, limits=self._limits, cache=self._checked)
         if checked.bundle is None:
             raise_findings(checked.findings)
         info = checked.bundle.manifest

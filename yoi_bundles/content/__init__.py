@@ -1,14 +1,13 @@
 """The files of a tree as a bundle, or findings with file, line, code and hint. Pure: no disk."""
 
-from yoi_bundles.content.cache import ParseCache
+from yoi_bundles.content.cache import CheckedTrees
 from yoi_bundles.content.check import (
     UNPUBLISHED,
     CheckResult,
     check_files,
     close_files,
-    load_bundle,
-    verify_content,
 )
+from yoi_bundles.content.check_tree import check_tree, load_bundle, verify_content
 from yoi_bundles.content.findings import raise_findings
 from yoi_bundles.content.inheritance import find_chain, merge_profile, merge_tables
 from yoi_bundles.content.parse import ParsedFile, blob_id_of, parse_file
@@ -18,10 +17,11 @@ from yoi_bundles.content.schemas import json_schemas
 __all__ = [
     "UNPUBLISHED",
     "CheckResult",
-    "ParseCache",
+    "CheckedTrees",
     "ParsedFile",
     "blob_id_of",
     "check_files",
+    "check_tree",
     "close_files",
     "decide_tool",
     "find_chain",

@@ -1,64 +1,84 @@
-"""Parsed files kept by blob id, so that a change costs what changed."""
+"""Trees that were checked and found sound, so that the next one costs what changed.
+
+What a check says of a tree depends on its files, the limits and one setting alone, and the digest
+stands for the files: an entry never goes stale. It holds no opinion on who may see a tree.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from threading import Lock
-from typing import TypeAlias
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
 from yoi_bundles.content.parse import ParsedFile
-from yoi_bundles.model.ids import BlobId, RelativePath
-from yoi_bundles.model.limits import MIB, Limits
+from yoi_bundles.model.bundle import Bundle, Finding
+from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId
+from yoi_bundles.model.limits import Limits
 
-CACHE_BYTES = 64 * MIB
-"""Bound of one cache, counted in bytes of the files as they were read."""
-
-_OVERHEAD_BYTES = 512
-"""What an entry costs beside its file; keeps a million empty files from being free."""
-
-_Key: TypeAlias = tuple[RelativePath, BlobId, Limits]
+CACHE_FILES = 100_000
+"""Bound of one cache in files, a file of two trees counted twice though it is kept once."""
 
 
-class ParseCache:
-    """Least recently used parsed files; safe to share between threads.
+class Rules(NamedTuple):
+    """What a check depends on beside the files."""
 
-    What a file says depends on its path, its bytes and the limits alone, and the blob id
-    stands for the bytes: an entry never goes stale. It holds no opinion on who may see a file.
+    limits: Limits
+    honour_allow_list: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedTree:
+    """A tree in which no error was found.
 
     Args:
-        size_bytes: Bound of what is kept.
+        bundle: What it declares.
+        findings: Warnings.
+        files: Every file, parsed.
+        size_bytes: Of all files together.
     """
 
-    def __init__(self, size_bytes: int = CACHE_BYTES) -> None:
-        self._files: LRUCache[_Key, ParsedFile] = LRUCache(
-            size_bytes, getsizeof=lambda parsed: parsed.size_bytes + _OVERHEAD_BYTES
+    bundle: Bundle
+    findings: tuple[Finding, ...]
+    files: Mapping[RelativePath, ParsedFile]
+    size_bytes: int
+
+
+class CheckedTrees:
+    """Least recently used checked trees; safe to share between threads.
+
+    Args:
+        files: Bound of what is kept.
+    """
+
+    def __init__(self, files: int = CACHE_FILES) -> None:
+        self._trees: LRUCache[tuple[Digest, Rules], CheckedTree] = LRUCache(
+            files, getsizeof=lambda tree: len(tree.files)
         )
+        self._newest: dict[tuple[WorkspaceId, Rules], Digest] = {}
         self._lock = Lock()
 
-    def get(
-        self,
-        path: RelativePath,
-        blob: BlobId,
-        limits: Limits,
-        parse: Callable[[], ParsedFile],
-    ) -> ParsedFile:
-        """The parsed file, from the cache or made now.
+    def find(self, digest: Digest, rules: Rules) -> CheckedTree | None:
+        """A tree that was checked under the same rules."""
+        with self._lock:
+            return self._trees.get((digest, rules))
 
-        Args:
-            path: Where it stands in the tree.
-            blob: Id of its bytes.
-            limits: Those it is parsed under.
-            parse: Makes it; called without a lock, so two threads may both do so.
-        """
-        key = (path, blob, limits)
+    def newest(self, workspace: WorkspaceId, rules: Rules) -> CheckedTree | None:
+        """The tree of a workspace that was checked last, to compare the next one with."""
         with self._lock:
-            found = self._files.get(key)
-        if found is not None:
-            return found
-        made = parse()
+            digest = self._newest.get((workspace, rules))
+            return None if digest is None else self._trees.get((digest, rules))
+
+    def keep(self, tree: CheckedTree, rules: Rules) -> None:
+        """Remember a tree, unless it alone is larger than the bound."""
+        digest = tree.bundle.digest
         with self._lock:
-            if made.size_bytes + _OVERHEAD_BYTES <= self._files.maxsize:
-                self._files[key] = made
-        return made
+            if len(tree.files) > self._trees.maxsize:
+                return
+            self._trees[digest, rules] = tree
+            self._newest[tree.bundle.manifest.value.workspace.id, rules] = digest
+            kept = {key for key, newest in self._newest.items() if (newest, key[1]) in self._trees}
+            if len(kept) < len(self._newest):
+                self._newest = {key: self._newest[key] for key in kept}

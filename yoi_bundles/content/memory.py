@@ -30,6 +30,9 @@ class MemoryTree:
         """All files in path order with their blob ids."""
         return self._blobs
 
+    def changes_from(self, older: Digest) -> None:
+        """Nothing is known of other trees here."""
+
     def read(self, path: RelativePath) -> bytes:
         """The bytes of one file.
 

@@ -10,7 +10,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from yoi_bundles.content.declare import Choice, declare
@@ -108,6 +108,9 @@ def _declare_manifest(table: Mapping[str, Any], source: Source) -> Model | list[
     return [fault, *(other for other in others if other.line != fault.line)]
 
 
+_PLAIN_HEADER = PromptHeader()
+"""Of a prompt without a fence."""
+
 _DECLARERS: dict[FileKind, Declarer] = {
     "manifest": _declare_manifest,
     "profile": _as(Profile),
@@ -127,19 +130,19 @@ class ParsedFile:
 
     Args:
         place: Kind and name; None if the path has no place in the layout.
+        size_bytes: Length of the file.
         declared: The value; None for prose, and for a file that does not follow its schema.
         findings: Faults that no list can excuse.
         matches: Hits of the text scan, which ``policies/allow.toml`` can excuse.
-        size_bytes: Length of the file.
         is_safe: Whether the path means the same harmless file on every file system.
     """
 
     source: Source
     place: Place | None
+    size_bytes: int
     declared: Declared[Any] | None = None
     findings: tuple[Finding, ...] = ()
-    matches: tuple[Match, ...] = field(default=())
-    size_bytes: int = 0
+    matches: tuple[Match, ...] = ()
     is_safe: bool = True
 
 
@@ -164,24 +167,24 @@ def parse_file(
         parse_tree_path(str(path), limits)
     except ForbiddenPathError as error:
         fault = Finding(file=shown_file(path), code=PATH, message=error.message)
-        return replace(
-            parsed, size_bytes=len(data), is_safe=False, findings=(*parsed.findings, fault)
-        )
-    return replace(parsed, size_bytes=len(data))
+        return replace(parsed, is_safe=False, findings=(*parsed.findings, fault))
+    return parsed
 
 
 def _parse_bytes(path: RelativePath, blob: BlobId, data: bytes, limits: Limits) -> ParsedFile:
-    source = Source(path, blob)
+    source, size = Source(path, blob), len(data)
     place = find_place(path)
     if isinstance(place, Finding):
-        return ParsedFile(source, None, findings=(place,))
-    if len(data) > limits.file_bytes:
-        return ParsedFile(source, place, findings=(_too_large(path, limits),))
+        return ParsedFile(source, None, size, findings=(place,))
+    if size > limits.file_bytes:
+        return ParsedFile(source, place, size, findings=(_too_large(path, limits),))
     text = decode_text(path, data)
     if isinstance(text, Finding):
-        return ParsedFile(source, place, findings=(text,))
-    parsed = _parse_text(source, place, text)
+        return ParsedFile(source, place, size, findings=(text,))
+    parsed = _parse_text(source, place, text, size)
     matches = tuple(scan_text(path, text))
+    if not matches:
+        return parsed
     if len(matches) <= MAX_MATCHES:
         return replace(parsed, matches=matches)
     # No list may excuse a file that is not looked at to its end.
@@ -189,12 +192,12 @@ def _parse_bytes(path: RelativePath, blob: BlobId, data: bytes, limits: Limits) 
     return replace(parsed, matches=matches, findings=(*parsed.findings, fault))
 
 
-def _parse_text(source: Source, place: Place, text: str) -> ParsedFile:
+def _parse_text(source: Source, place: Place, text: str, size: int) -> ParsedFile:
     if place.kind == "workflow-text":
-        return ParsedFile(source, place)
+        return ParsedFile(source, place, size)
     if place.kind == "prompt":
-        return _parse_prompt(source, place, text)
-    return _parse_toml_file(source, place, text)
+        return _parse_prompt(source, place, text, size)
+    return _parse_toml_file(source, place, text, size)
 
 
 def _too_large(path: RelativePath, limits: Limits) -> Finding:
@@ -206,33 +209,38 @@ def _too_large(path: RelativePath, limits: Limits) -> Finding:
     )
 
 
-def _parse_toml_file(source: Source, place: Place, text: str) -> ParsedFile:
+def _parse_toml_file(source: Source, place: Place, text: str, size: int) -> ParsedFile:
     read = _read_toml(source, text)
     if isinstance(read, Finding):
-        return ParsedFile(source, place, findings=(read,))
+        return ParsedFile(source, place, size, findings=(read,))
     table, source = read
     value, findings = _declare(_DECLARERS[place.kind], table, source)
     if isinstance(value, Tool):
         findings += find_schema_faults(value.input_schema, source)
     declared = None if value is None else Declared(value, source, table)
-    return ParsedFile(source, place, declared, tuple(findings))
+    return ParsedFile(source, place, size, declared, tuple(findings))
 
 
-def _parse_prompt(source: Source, place: Place, text: str) -> ParsedFile:
+def _parse_prompt(source: Source, place: Place, text: str, size: int) -> ParsedFile:
     parts = parse_front_matter(text)
     if parts is None:
         fault = finding_at(source, (), "the `+++` fence is never closed")
-        return ParsedFile(source, place, findings=(fault,))
-    read = _read_toml(source, parts.header) if parts.header is not None else ({}, source)
-    if isinstance(read, Finding):
-        return ParsedFile(source, place, findings=(read,))
-    table, source = read
-    header, findings = _declare(_as(PromptHeader), table, source)
-    if not isinstance(header, PromptHeader):
-        return ParsedFile(source, place, findings=tuple(findings))
+        return ParsedFile(source, place, size, findings=(fault,))
+    if parts.header is None:
+        table: dict[str, Any] = {}
+        header, findings = _PLAIN_HEADER, list[Finding]()
+    else:
+        read = _read_toml(source, parts.header)
+        if isinstance(read, Finding):
+            return ParsedFile(source, place, size, findings=(read,))
+        table, source = read
+        declared, findings = _declare(_as(PromptHeader), table, source)
+        if not isinstance(declared, PromptHeader):
+            return ParsedFile(source, place, size, findings=tuple(findings))
+        header = declared
     findings += find_variable_faults(header, parts, source)
-    prompt = Prompt(key=PromptKey(place.name), header=header, body=parts.body)
-    return ParsedFile(source, place, Declared(prompt, source, table), tuple(findings))
+    prompt = Prompt(key=PromptKey(place.name), header=header)
+    return ParsedFile(source, place, size, Declared(prompt, source, table), tuple(findings))
 
 
 def _declare(

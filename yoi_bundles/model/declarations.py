@@ -185,11 +185,10 @@ class PromptHeader(Model):
 
 
 class Prompt(Model):
-    """``prompts/**/*.md``."""
+    """``prompts/**/*.md``; its text stays in the tree until a Worker needs it."""
 
     key: PromptKey
     header: PromptHeader = PromptHeader()
-    body: str
 
 
 class WorkflowStep(Model):

@@ -9,6 +9,16 @@ from typing import Literal, Protocol, TypeAlias
 from yoi_bundles.model.ids import BlobId, Digest, RelativePath
 
 
+@dataclass(frozen=True, slots=True)
+class TreeChange:
+    """One file that differs between two trees."""
+
+    path: RelativePath
+    kind: Literal["added", "removed", "changed"]
+    old: BlobId | None
+    new: BlobId | None
+
+
 class TreeReader(Protocol):
     """Read access to the files of one bundle; every byte handed out has been verified."""
 
@@ -19,6 +29,20 @@ class TreeReader(Protocol):
 
     def entries(self) -> Mapping[RelativePath, BlobId]:
         """All files in path order with their blob ids.
+
+        Raises:
+            StoreCorruptError: Stored bytes are not what their name says.
+        """
+        ...
+
+    def changes_from(self, older: Digest) -> tuple[TreeChange, ...] | None:
+        """Files that differ from another tree, found without a look at what both share.
+
+        Args:
+            older: The other tree.
+
+        Returns:
+            None where the trees cannot be compared that way: compare `entries` then.
 
         Raises:
             StoreCorruptError: Stored bytes are not what their name says.
@@ -37,13 +61,3 @@ class TreeReader(Protocol):
 
 ContentCheck: TypeAlias = Callable[[TreeReader], None]
 """Step 9 of receive: raises if the tree's content may not be accepted."""
-
-
-@dataclass(frozen=True, slots=True)
-class TreeChange:
-    """One file that differs between two trees."""
-
-    path: RelativePath
-    kind: Literal["added", "removed", "changed"]
-    old: BlobId | None
-    new: BlobId | None

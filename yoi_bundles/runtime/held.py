@@ -9,8 +9,14 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from yoi_bundles.content import ParseCache, verify_content
-from yoi_bundles.errors import BundleError, BundleMissingError, PolicyDeniedError, is_refusal
+from yoi_bundles.content import CheckedTrees, verify_content
+from yoi_bundles.errors import (
+    BundleError,
+    BundleMissingError,
+    PolicyDeniedError,
+    StoreCorruptError,
+    is_refusal,
+)
 from yoi_bundles.model.host_policy import HostPolicy, TrustRules
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Advance, Revision
@@ -19,6 +25,7 @@ from yoi_bundles.runtime.catalog import Catalog
 from yoi_bundles.runtime.policy_file import PolicyHolder, receive_limits
 from yoi_bundles.runtime.signatures import Verifiers
 from yoi_bundles.runtime.trust import verify_advance, verify_recent, verify_signed
+from yoi_bundles.runtime.upkeep import Upkeep, damage_reason
 from yoi_bundles.store import (
     BundleStore,
     CheckoutArea,
@@ -61,7 +68,8 @@ class HeldBundles:
         self._policy = policy
         self._clock = clock
         self._verifiers = Verifiers()
-        self.parsed = ParseCache()
+        self.upkeep = Upkeep(self._repositories, self._checkouts, catalog)
+        self.checked = CheckedTrees()
 
     def close(self) -> None:
         """Close the repositories."""
@@ -103,7 +111,7 @@ class HeldBundles:
             raise
         digest = result.revision.digest
         now = self._clock()
-        self._catalog.note_received(workspace, digest, now)
+        self._catalog.note_received(result.revision, now)
         status = self.status(digest, workspace)
         if status.is_current:
             self._catalog.note_contact(workspace, now)
@@ -119,6 +127,7 @@ class HeldBundles:
     ) -> ReceiveResult:
         policy = self._policy.current.policy
         verifier = self._verifiers.find(policy.trust)
+        self.upkeep.mend_if_lost(workspace)
 
         def check_advance(advance: Advance) -> None:
             verify_advance(advance, trust=policy.trust, verify_signature=verifier)
@@ -131,7 +140,7 @@ class HeldBundles:
                 workspace=workspace,
                 honour_allow_list=policy.bundles.honour_allow_list,
                 limits=receive_limits(policy),
-                cache=self.parsed,
+                cache=self.checked,
             ),
         )
         if not result.is_new:
@@ -166,17 +175,28 @@ class HeldBundles:
 
     def _stores(
         self, only: WorkspaceId | None
-    ) -> Iterator[tuple[WorkspaceId, BundleStore, Revision]]:
+    ) -> Iterator[tuple[WorkspaceId, BundleStore, Revision | None]]:
+        """Every store that holds something, with its newest revision; None if that is damaged."""
         for name in self._repositories.list() if only is None else (only,):
-            store = self._repositories.find(name)
-            head = None if store is None else store.find_head()
+            try:
+                store = self._repositories.find(name)
+                head = None if store is None else store.find_head()
+            except StoreCorruptError:
+                log.error("what is held of %s is damaged", name)
+                store, head = self.upkeep.find_open(name), None
+                if store is not None:
+                    yield name, store, head
+                continue
             if store is not None and head is not None:
                 yield name, store, head
 
     def haves(self, workspace: WorkspaceId) -> tuple[CommitId, ...]:
-        """Commits an increment may build on, newest first; none if nothing is held."""
+        """Commits an increment may build on, newest first; none if nothing is held.
+
+        None either if something is damaged: a full bundle is needed then.
+        """
         store = self._repositories.find(workspace)
-        return () if store is None else store.haves()
+        return () if store is None or self.upkeep.is_damaged(workspace) else store.haves()
 
     def revision(self, workspace: WorkspaceId, digest: Digest, commit: CommitId | None) -> Revision:
         """The held revision a bundle ref means.
@@ -224,7 +244,8 @@ class HeldBundles:
         """Why the newest revision held of a workspace may not be used under the policy in force."""
         try:
             for _, _, newest in self._stores(workspace):
-                self._verify_signed(newest, self._policy.current.policy.trust)
+                if newest is not None:
+                    self._verify_signed(newest, self._policy.current.policy.trust)
         except BundleError as error:
             return f"{error.code}: {error.message}"
         return None
@@ -236,13 +257,21 @@ class HeldBundles:
             BundleMissingError: Never seen here.
         """
         for name, store, head in self._stores(workspace):
-            revision = store.find_revision(digest)
-            if revision is not None:
-                return self._held_status(name, revision, is_current=head.digest == digest)
+            if digest in store.digests() or (head is not None and head.digest == digest):
+                return self._any_status(name, store, digest, head)
         for name, rejected in self._catalog.rejections(workspace):
             if rejected == digest:
                 return self._rejected_status(name, digest)
         raise _missing(workspace, digest)
+
+    def _any_status(
+        self, name: WorkspaceId, store: BundleStore, digest: Digest, head: Revision | None
+    ) -> BundleStatus:
+        reason = damage_reason(store, digest)
+        if reason is not None:
+            return BundleStatus(workspace=name, digest=digest, state="damaged", reasons=(reason,))
+        is_current = head is not None and head.digest == digest
+        return self._held_status(name, store.get_revision(digest), is_current=is_current)
 
     def _held_status(
         self, workspace: WorkspaceId, revision: Revision, *, is_current: bool
@@ -281,10 +310,10 @@ class HeldBundles:
         # Compared part by part: "a/…" is not before "a-b/…" as text, but the workspace a is.
         start = tuple((after or "").split("/", 1))
         found = (
-            self._held_status(name, revision, is_current=revision.digest == head.digest)
+            self._any_status(name, store, digest, head)
             for name, store, head in stores
-            for revision in store.held()
-            if (str(name), str(revision.digest)) > start
+            for digest in store.digests()
+            if (str(name), str(digest)) > start
         )
         page = list(itertools.islice(found, limit + 1))
         is_last = len(page) <= limit
@@ -292,8 +321,12 @@ class HeldBundles:
         return BundleList(
             bundles=tuple(page) + (self._rejections(workspace) if is_last else ()),
             haves=tuple(
-                WorkspaceHaves(workspace=name, current=head.digest, haves=store.haves())
-                for name, store, head in stores
+                WorkspaceHaves(
+                    workspace=name,
+                    current=None if head is None else head.digest,
+                    haves=self.haves(name),
+                )
+                for name, _, head in stores
             ),
             next=None if is_last else f"{page[-1].workspace}/{page[-1].digest}",
         )
@@ -303,7 +336,7 @@ class HeldBundles:
         return tuple(
             self._rejected_status(name, digest)
             for name, digest in rejected
-            if not any(s.find_revision(digest) for _, s, _ in self._stores(name))
+            if not any(digest in s.digests() for _, s, _ in self._stores(name))
         )
 
     # --- trees ---
@@ -316,17 +349,32 @@ class HeldBundles:
             StoreCorruptError: The object store itself is damaged.
         """
         store = self._repositories.get(workspace)
-        return self._checkouts.ensure(digest, store.tree(digest)).reader
+        try:
+            source = store.tree(digest)
+        except StoreCorruptError:
+            # The checkout proves itself: it stays in use whatever has become of the repository.
+            found = self._checkouts.find(digest)
+            if found is None:
+                raise
+            found.verify_names()
+            return found.reader
+        return self._checkouts.ensure(digest, source).reader
 
     def repair(self, workspace: WorkspaceId, digest: Digest) -> TreeReader:
-        """Make a damaged checkout anew from the object store.
+        """Make a damaged checkout anew from the object store, mending that if need be.
 
         Raises:
-            StoreCorruptError: The object store itself is damaged.
+            StoreCorruptError: The object store lacks something; the bundle is to be sent again.
         """
         log.warning("checkout %s is damaged and is made anew", digest.short)
         store = self._repositories.get(workspace)
-        return self._checkouts.repair(digest, store.tree(digest)).reader
+        self.upkeep.verify_whole(workspace, digest)
+        try:
+            return self._checkouts.repair(digest, store.tree(digest)).reader
+        except StoreCorruptError:
+            self.upkeep.mend(workspace)
+            self.upkeep.verify_whole(workspace, digest)
+            return self._checkouts.repair(digest, store.tree(digest)).reader
 
 
 def _missing(workspace: WorkspaceId | None, digest: Digest) -> BundleMissingError:

@@ -126,9 +126,12 @@ class Workers:
 
     def _load(self, workspace: WorkspaceId, digest: Digest) -> Bundle:
         try:
-            return load_bundle(self._held.tree(workspace, digest), cache=self._held.parsed)
+            return self._check(self._held.tree(workspace, digest), workspace)
         except StoreCorruptError:
-            return load_bundle(self._held.repair(workspace, digest), cache=self._held.parsed)
+            return self._check(self._held.repair(workspace, digest), workspace)
+
+    def _check(self, tree: TreeReader, workspace: WorkspaceId) -> Bundle:
+        return load_bundle(tree, workspace=workspace, cache=self._held.checked)
 
     def create(self, request: CreateWorkerRequest, *, origin: Origin = "embedded") -> CreatedWorker:
         """Make a Worker; it is remembered durably when this returns.
@@ -154,8 +157,15 @@ class Workers:
             decisions=resolution.decisions,
             warnings=resolution.warnings,
         )
-        kept, is_new = self._catalog.add_worker(view)
+        kept, is_new = self._catalog.add_worker(view, lambda: self._verify_held(view))
         return CreatedWorker(worker=kept, is_new=is_new)
+
+    def _verify_held(self, view: WorkerView) -> None:
+        """A bundle may be dropped while a Worker is made from it: then there is no Worker."""
+        if view.mode == "synced":
+            self._held.revision(
+                view.receipt.workspace, view.receipt.bundle, view.receipt.commit
+            )
 
     def get(self, worker_id: WorkerId) -> WorkerView:
         """One Worker.

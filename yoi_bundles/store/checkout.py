@@ -64,6 +64,9 @@ class CheckoutReader:
         """All files in path order with their blob ids."""
         return self._entries
 
+    def changes_from(self, older: Digest) -> None:
+        """A checkout holds no directories of its tree to compare."""
+
     def read(self, path: RelativePath) -> bytes:
         """The bytes of one file, checked against its blob id; no symbolic link is followed.
 

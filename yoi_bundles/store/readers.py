@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from yoi_bundles.errors import MissingObjectError
 from yoi_bundles.model.ids import BlobId, Digest, RelativePath
 from yoi_bundles.model.limits import Limits
+from yoi_bundles.model.tree import TreeChange
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid, TreeEntry, parse_tree
 from yoi_bundles.store.packreader import ReceivedPack
-from yoi_bundles.store.trees import BuiltTree, TreeLoader, flatten_tree
+from yoi_bundles.store.trees import BuiltTree, TreeLoader, flatten_tree, list_changes
 
 
 class ObjectTreeReader:
@@ -23,15 +24,22 @@ class ObjectTreeReader:
         digest: The tree.
         load_tree: Gives verified entries of a directory.
         load_blob: Gives verified content of a file.
+        contains: Whether an object can be loaded.
     """
 
     def __init__(
-        self, digest: Digest, load_tree: TreeLoader, load_blob: Callable[[Oid], bytes]
+        self,
+        digest: Digest,
+        load_tree: TreeLoader,
+        load_blob: Callable[[Oid], bytes],
+        contains: Callable[[Oid], bool],
     ) -> None:
         self._digest = digest
         self._load_tree = load_tree
         self._load_blob = load_blob
+        self._contains = contains
         self._entries: Mapping[RelativePath, BlobId] | None = None
+        self._changed: dict[RelativePath, BlobId] = {}
 
     @property
     def digest(self) -> Digest:
@@ -48,6 +56,18 @@ class ObjectTreeReader:
             self._entries = flatten_tree(self._load_tree, self._digest.raw)
         return self._entries
 
+    def changes_from(self, older: Digest) -> tuple[TreeChange, ...] | None:
+        """Files that differ from another tree; None if that one is not here.
+
+        Raises:
+            StoreCorruptError: A directory is missing or corrupt.
+        """
+        if not self._contains(older.raw):
+            return None
+        changes = list_changes(self._load_tree, older.raw, self._digest.raw)
+        self._changed = {one.path: one.new for one in changes if one.new is not None}
+        return changes
+
     def read(self, path: RelativePath) -> bytes:
         """The bytes of one file, checked against its blob id.
 
@@ -55,7 +75,7 @@ class ObjectTreeReader:
             MissingObjectError: The tree has no such file.
             StoreCorruptError: The bytes are missing or corrupt.
         """
-        blob = self.entries().get(path)
+        blob = self._changed.get(path) or self.entries().get(path)
         if blob is None:
             raise MissingObjectError("the bundle has no such file", file=str(path))
         return self._load_blob(blob.raw)
@@ -63,7 +83,12 @@ class ObjectTreeReader:
 
 def stored_tree(objects: ObjectDatabase, digest: Digest) -> ObjectTreeReader:
     """A reader of a held tree."""
-    return ObjectTreeReader(digest, objects.read_tree, lambda oid: objects.read(oid, Kind.BLOB))
+    return ObjectTreeReader(
+        digest,
+        objects.read_tree,
+        lambda oid: objects.read(oid, Kind.BLOB),
+        objects.contains,
+    )
 
 
 def built_tree(tree: BuiltTree, limits: Limits) -> ObjectTreeReader:
@@ -72,6 +97,7 @@ def built_tree(tree: BuiltTree, limits: Limits) -> ObjectTreeReader:
         tree.digest,
         lambda oid: parse_tree(tree.objects[oid][1], limits),
         lambda oid: tree.objects[oid][1],
+        tree.objects.__contains__,
     )
 
 
@@ -83,7 +109,10 @@ def received_tree(
     def load_blob(oid: Oid) -> bytes:
         return pack.read(oid) if oid in pack.objects else objects.read(oid, Kind.BLOB)
 
-    return ObjectTreeReader(digest, tree_loader(pack, objects, limits), load_blob)
+    def contains(oid: Oid) -> bool:
+        return oid in pack.objects or objects.contains(oid)
+
+    return ObjectTreeReader(digest, tree_loader(pack, objects, limits), load_blob, contains)
 
 
 def tree_loader(pack: ReceivedPack, objects: ObjectDatabase, limits: Limits) -> TreeLoader:

@@ -76,7 +76,7 @@ def test_a_bundle_holds_every_declaration_by_name() -> None:
     assert bundle.manifest.value.default_profile == Name("worker")
     assert list(bundle.profiles) == [Name("common"), Name("worker")]
     assert list(bundle.prompts) == [PromptKey("role.worker"), PromptKey("task.go")]
-    assert bundle.prompts[PromptKey("role.worker")].value.body == "You work for {{project}}.\n"
+    assert bundle.prompts[PromptKey("role.worker")].value.header.variables == (Name("project"),)
     assert {str(name): grant.value.kind for name, grant in bundle.grants.items()} == {
         "acme-key": "secret",
         "plugin-index": "plugin",
@@ -103,13 +103,6 @@ def test_without_a_digest_the_stand_in_is_used() -> None:
     bundle = check_files(make_files()).bundle
     assert bundle is not None
     assert bundle.digest == UNPUBLISHED == Digest("0" * 64)
-
-
-def test_known_blob_ids_are_used_as_given() -> None:
-    given = BlobId("cd" * 32)
-    bundle = check_files(make_files(), blob_ids={GO: given}).bundle
-    assert bundle is not None
-    assert bundle.prompts[PromptKey("task.go")].source.blob == given
 
 
 def test_a_blob_id_is_the_one_git_gives() -> None:

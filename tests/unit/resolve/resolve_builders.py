@@ -122,7 +122,7 @@ def _declare(path: str, text: str) -> Declared[Any]:
     blob = BlobId(hashlib.sha256(text.encode()).hexdigest())
     if path.startswith("prompts/"):
         key = PromptKey(path.removeprefix("prompts/").removesuffix(".md").replace("/", "."))
-        return Declared(Prompt(key=key, body=text), Source(RelativePath(path), blob))
+        return Declared(Prompt(key=key), Source(RelativePath(path), blob))
     table = tomllib.loads(text)
     value = _MODELS[path.split("/", maxsplit=1)[0]].validate_python(table)
     return Declared(value, Source(RelativePath(path), blob, index_lines(text)), table)
