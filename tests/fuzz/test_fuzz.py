@@ -20,7 +20,7 @@ from fuzz.targets import TARGETS
 from yoi_bundles.errors import BundleError, MalformedBundleError
 
 ROOT = Path(__file__).parents[2]
-SECONDS = float(os.environ.get("YOI_BUNDLES_FUZZ_SECONDS", "60"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "60"))
 HAS_ATHERIS = importlib.util.find_spec("atheris") is not None
 HAS_WHEEL = sys.version_info < (3, 14) and (sys.platform, machine()) == ("linux", "x86_64")
 
@@ -129,7 +129,7 @@ def test_the_lock_installs_a_fuzzer_only_where_there_is_a_wheel():
     assert "python_version < '3.14'" in asked
 
 
-@pytest.mark.skipif(SECONDS <= 0, reason="YOI_BUNDLES_FUZZ_SECONDS is 0")
+@pytest.mark.skipif(SECONDS <= 0, reason="FUZZ_SECONDS is 0")
 @pytest.mark.skipif(
     not HAS_ATHERIS and not HAS_WHEEL, reason="atheris has no wheel for this Python and machine"
 )
