@@ -9,7 +9,8 @@ Source: the issuers' published token formats; docs/format.md, "Forbidden materia
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Rule:
     Args:
         id: Stable name: it is part of every fingerprint.
         what: The kind, in words for people.
-        pattern: What it looks like; group ``secret``, if there is one, is the secret's own part.
+        expression: What it looks like; group ``secret``, if there is one, is the secret's own part.
         keywords: Lower-case texts of which at least one stands in every text that can match.
         min_entropy: Bits per character that the secret must have at least.
         mixed: Whether the secret must hold a digit and a letter.
@@ -27,16 +28,26 @@ class Rule:
 
     id: str
     what: str
-    pattern: re.Pattern[str]
+    expression: str
     keywords: tuple[str, ...]
     min_entropy: float = 2.8
-    mixed: bool = field(default=False)
+    mixed: bool = False
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """Compiled when it is first used: most texts never get that far."""
+        return _compile(self.expression)
+
+
+@cache
+def _compile(expression: str) -> re.Pattern[str]:
+    return re.compile(expression)
 
 
 def _rule(
     id_: str, what: str, pattern: str, *keywords: str, entropy: float = 2.8, mixed: bool = False
 ) -> Rule:
-    return Rule(id_, what, re.compile(pattern), keywords, entropy, mixed)
+    return Rule(id_, what, pattern, keywords, entropy, mixed)
 
 
 _START = r"(?<![A-Za-z0-9_-])"
