@@ -365,7 +365,7 @@ def unauthenticated(world: World) -> Ways:
         return ["log", "team", "--backend", url, "--token-file", world.token_file("x" * 43)]
 
     return Ways(
-        library=lambda: world.backend.credentials.verify("x" * 43),
+        library=lambda: world.backend.credentials.verify("x" * 43, now=START),
         http=lambda: Asked((world.http_backend()[0], "x" * 43), "GET", "/v1/workspaces"),
         cli=argv,
     )

@@ -18,6 +18,7 @@ from yoi_bundles.errors import (
 from yoi_bundles.runtime.app import create_app as runtime_app
 from yoi_bundles.wire.messages import (
     BundleStatus,
+    NewPushToken,
     RegisterRuntime,
     StatusReport,
     SyncRequest,
@@ -43,6 +44,7 @@ BACKEND = {
     "GET /v1/runtimes": OPERATORS,
     "GET /v1/runtimes/{runtime_id}": OPERATORS,
     "DELETE /v1/runtimes/{runtime_id}": OPERATORS,
+    "PUT /v1/runtimes/{runtime_id}/push-token": OPERATORS,
     "PUT /v1/runtimes/{runtime_id}/status": {"runtime"},
     "GET /v1/browser/overview": {"browser", "operator"},
     "GET /v1/config-bundles/{digest}": READERS,
@@ -116,6 +118,7 @@ def backend_server(house):
             "PUT /v1/runtimes/{runtime_id}/status": body(
                 StatusReport(info=house.runtime("some-runtime").info())
             ),
+            "PUT /v1/runtimes/{runtime_id}/push-token": body(NewPushToken(push_token="p" * 43)),
             "POST /git/{workspace}.git/git-upload-pack": b"0000",
         },
         query={

@@ -32,6 +32,7 @@ from yoi_bundles.wire.messages import (
     BrowserOverview,
     ChannelView,
     DiffReply,
+    NewPushToken,
     PublishReply,
     PublishRequest,
     RegisteredRuntime,
@@ -77,7 +78,7 @@ def create_app(
     )
     add_common(
         app,
-        authenticate=backend.credentials.verify,
+        authenticate=lambda token: backend.credentials.verify(token, now=backend.clock()),
         is_ready=backend.is_ready,
         default_body_bytes=backend.limits.request_bytes,
         body_limits=[
@@ -219,6 +220,17 @@ def _add_runtimes(app: FastAPI, backend: Backend) -> None:
     def unregister(runtime_id: RuntimeId) -> None:
         """Forget a Runtime and its credential."""
         fleet.unregister(runtime_id)
+
+    @app.put(
+        "/v1/runtimes/{runtime_id}/push-token",
+        tags=["runtimes"],
+        dependencies=[OPERATOR],
+        responses=problems(404),
+        status_code=204,
+    )
+    def use_push_token(runtime_id: RuntimeId, request: NewPushToken) -> None:
+        """Sign in with another token at a Runtime that is pushed to."""
+        fleet.use_push_token(runtime_id, request.push_token)
 
     @app.put(
         "/v1/runtimes/{runtime_id}/status",

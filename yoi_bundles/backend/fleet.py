@@ -70,6 +70,15 @@ class Fleet:
             raise
         return RegisteredRuntime(runtime_id=request.runtime_id, token=made.token)
 
+    def use_push_token(self, runtime_id: RuntimeId, token: str) -> None:
+        """Sign in with another token at a Runtime's own API, from the next request on.
+
+        Raises:
+            BundleMissingError: It is not registered.
+        """
+        self._registry.get(runtime_id)
+        self._tokens.replace(runtime_id, token)
+
     def unregister(self, runtime_id: RuntimeId) -> None:
         """Forget a Runtime and its credential.
 

@@ -26,7 +26,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from yoi_bundles.errors import BundleMissingError, RevisionConflictError
 from yoi_bundles.model.ids import ContentHash, Digest, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
-from yoi_bundles.wire.credentials import Credentials, credential_table
+from yoi_bundles.wire.credentials import Credentials, credential_tables
 from yoi_bundles.wire.database import Database
 from yoi_bundles.wire.messages import (
     BundleOnRuntime,
@@ -70,7 +70,7 @@ BUNDLES = Table(
     PrimaryKeyConstraint("runtime_id", "workspace", "digest"),
 )
 
-CREDENTIALS = credential_table(TABLES)
+CREDENTIALS = credential_tables(TABLES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from yoi_bundles.wire.messages import (
     WorkspaceHaves,
 )
 from yoi_bundles.wire.runtime_client import RuntimeClient
-from yoi_bundles.wire.tokens import read_token_file, write_token_file
+from yoi_bundles.wire.tokens import TokenFile, replace_token_file, write_token_file
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,15 @@ class PushTokens:
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_token_file(self._root / str(runtime_id), token)
 
+    def replace(self, runtime_id: RuntimeId, token: str) -> None:
+        """Use another token for a Runtime's own API, from the next request on.
+
+        Raises:
+            InvalidInputError: It cannot be written.
+        """
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_token_file(self._root / str(runtime_id), token)
+
     def forget(self, runtime_id: RuntimeId) -> None:
         """Remove the token, if there is one."""
         (self._root / str(runtime_id)).unlink(missing_ok=True)
@@ -77,7 +86,7 @@ class PushTokens:
         if runtime.endpoint is None:
             raise InvalidInputError(f"the runtime {runtime.runtime_id} has no endpoint; it pulls")
         file = self._root / str(runtime.runtime_id)
-        token = read_token_file(file) if file.exists() else None
+        token = TokenFile(file) if file.exists() else None
         return RuntimeClient(HttpClient(runtime.endpoint, token, ca_file=self._ca_file))
 
 

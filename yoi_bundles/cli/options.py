@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from yoi_bundles.cli.service_manager import is_service_credential
 from yoi_bundles.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -89,21 +88,22 @@ class Remote:
     ca_file: Path | None
 
     def connect(self) -> HttpClient:
-        """A client with the token of the file or of ``YOI_BUNDLES_TOKEN``.
+        """A client with the token of the file, as it is each time, or of ``YOI_BUNDLES_TOKEN``.
 
         Raises:
             InvalidInputError: The token file cannot be used.
         """
         import stamina.instrumentation
 
+        from yoi_bundles.cli.service_manager import is_service_credential
         from yoi_bundles.wire.http import HttpClient
-        from yoi_bundles.wire.tokens import read_token_file
+        from yoi_bundles.wire.tokens import TokenFile
 
         # A retry is nothing to print: standard output belongs to what was asked for.
         stamina.instrumentation.set_on_retry_hooks([])
-        token = os.environ.get("YOI_BUNDLES_TOKEN")
+        token: str | TokenFile | None = os.environ.get("YOI_BUNDLES_TOKEN")
         if self.token_file is not None:
-            token = read_token_file(
+            token = TokenFile(
                 self.token_file, is_group_trusted=is_service_credential(self.token_file)
             )
         ca_file = None if self.ca_file is None else str(self.ca_file)

@@ -13,6 +13,7 @@ from yoi_bundles.wire.messages import (
     BundleStatus,
     CreatedWorker,
     DiffReply,
+    NewPushToken,
     PublishReply,
     PublishRequest,
     RegisteredRuntime,
@@ -52,6 +53,7 @@ class BackendPort(PublishingPort, Protocol):
 
     def register_runtime(self, request: RegisterRuntime) -> RegisteredRuntime: ...
     def unregister_runtime(self, runtime_id: RuntimeId) -> None: ...
+    def use_push_token(self, runtime_id: RuntimeId, new: NewPushToken) -> None: ...
     def runtimes(self, labels: Sequence[str] = ()) -> RuntimeList: ...
     def runtime(self, runtime_id: RuntimeId) -> RuntimeView: ...
     def sync(self, workspace: WorkspaceId, request: SyncRequest) -> SyncReply: ...
@@ -133,6 +135,10 @@ class LocalBackend(LocalPublishing):
     def unregister_runtime(self, runtime_id: RuntimeId) -> None:
         """See `Fleet.unregister`."""
         self._backend.fleet.unregister(runtime_id)
+
+    def use_push_token(self, runtime_id: RuntimeId, new: NewPushToken) -> None:
+        """See `Fleet.use_push_token`."""
+        self._backend.fleet.use_push_token(runtime_id, new.push_token)
 
     def runtimes(self, labels: Sequence[str] = ()) -> RuntimeList:
         """See `Fleet.list`."""

@@ -40,7 +40,7 @@ from yoi_bundles.cli.service_manager import announce_ready
 from yoi_bundles.cli.tokens import token_group
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import RuntimeId, WorkspaceId
-from yoi_bundles.wire.messages import RegisterRuntime, RuntimeView
+from yoi_bundles.wire.messages import NewPushToken, RegisterRuntime, RuntimeView
 
 if TYPE_CHECKING:
     from yoi_bundles.runtime.catalog import Catalog
@@ -181,6 +181,29 @@ def register(
     else:
         note(f"registered {runtime_id}; this token is shown once:")
         say(made.token)
+
+
+@command.command("push-token")
+@click.argument("runtime_id")
+@click.option(
+    "--push-token-file", type=FILE, required=True, help="File with the new token of its own API."
+)
+@data_option
+@backend_options
+def push_token(
+    *, runtime_id: str, push_token_file: Path, data: Path, remote: Remote | None
+) -> None:
+    """Let the Backend sign in with another token at a Runtime that it pushes to."""
+    from yoi_bundles.wire.tokens import read_token_file
+
+    with values_from_options():
+        new = NewPushToken(push_token=read_token_file(push_token_file))
+    port = backend_port(data, remote)
+    try:
+        port.use_push_token(RuntimeId.parse(runtime_id), new)
+    finally:
+        port.close()
+    say(f"{good('changed')} the token for pushing to {runtime_id}")
 
 
 @command.command("unregister")

@@ -58,7 +58,7 @@ def create_app(runtime: Runtime, *, body_pace: BodyPace = DEFAULT_PACE) -> FastA
     )
     add_common(
         app,
-        authenticate=runtime.credentials.verify,
+        authenticate=lambda token: runtime.credentials.verify(token, now=runtime.clock()),
         is_ready=runtime.is_ready,
         default_body_bytes=DEFAULT_LIMITS.request_bytes,
         body_limits=[BodyLimit(None, "/v1/config-bundles/")],

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from yoi_bundles.errors import BundleMissingError, RevisionConflictError
 from yoi_bundles.model.ids import ContentHash, Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.spec import Decision, Receipt, ResolvedWorkerSpec
-from yoi_bundles.wire.credentials import Credentials, credential_table
+from yoi_bundles.wire.credentials import Credentials, credential_tables
 from yoi_bundles.wire.database import Database
 from yoi_bundles.wire.messages import NackReason, WorkerView
 
@@ -66,7 +66,7 @@ CONTACTS = Table(
     Column("last_error", String),
 )
 
-CREDENTIALS = credential_table(TABLES)
+CREDENTIALS = credential_tables(TABLES)
 
 
 @dataclass(frozen=True, slots=True)

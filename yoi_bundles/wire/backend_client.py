@@ -14,6 +14,7 @@ from yoi_bundles.wire.messages import (
     BrowserOverview,
     ChannelView,
     DiffReply,
+    NewPushToken,
     PublishReply,
     PublishRequest,
     RegisteredRuntime,
@@ -112,6 +113,16 @@ class BackendClient:
             BundleError: See the class.
         """
         return self._http.post("/v1/runtimes", request, RegisteredRuntime)
+
+    def use_push_token(self, runtime_id: RuntimeId, new: NewPushToken) -> None:
+        """Let the Backend sign in with another token at a Runtime; retried.
+
+        Raises:
+            BundleError: See the class.
+        """
+        path = f"/v1/runtimes/{runtime_id}/push-token"
+        content = new.model_dump_json().encode()
+        self._http.retried(lambda: self._http.request("PUT", path, content=content))
 
     def unregister_runtime(self, runtime_id: RuntimeId) -> None:
         """Forget a Runtime and its credential.

@@ -67,7 +67,7 @@ class HttpClient:
 
     Args:
         base_url: Scheme, host and port.
-        token: Bearer token, or None.
+        token: Bearer token, or what gives the one of the moment, or None.
         limits: Bounds; passing one is an error, never a truncation.
         ca_file: Certificates to trust instead of the system's.
     """
@@ -75,7 +75,7 @@ class HttpClient:
     def __init__(
         self,
         base_url: str,
-        token: str | None,
+        token: str | Callable[[], str] | None,
         *,
         limits: ClientLimits | None = None,
         ca_file: str | None = None,
@@ -91,12 +91,11 @@ class HttpClient:
             )
         if url.userinfo:
             raise InvalidInputError("no userinfo in the server's address", hint="use a token file")
-        if token is not None and not (token.isascii() and token.isprintable()):
-            raise InvalidInputError("the token cannot stand in a header: only printable ASCII can")
+        self._token = token
+        self._authorization()
         self.limits = limits or ClientLimits()
         self._client = httpx2.Client(
             base_url=url,
-            headers={} if token is None else {"authorization": f"Bearer {token}"},
             timeout=httpx2.Timeout(self.limits.read_seconds, connect=self.limits.connect_seconds),
             verify=url.scheme == "https" and _trusting(ca_file),
             trust_env=url.host not in LOOPBACK_HOSTS,
@@ -106,6 +105,14 @@ class HttpClient:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _authorization(self) -> dict[str, str]:
+        token = self._token() if callable(self._token) else self._token
+        if token is None:
+            return {}
+        if not (token.isascii() and token.isprintable()):
+            raise InvalidInputError("the token cannot stand in a header: only printable ASCII can")
+        return {"authorization": f"Bearer {token}"}
 
     def get(self, path: str, reply: type[M], query: QueryItems = ()) -> M:
         """GET a JSON value; retried.
@@ -185,7 +192,7 @@ class HttpClient:
                 path,
                 params=httpx2.QueryParams(list(query)),
                 content=content,
-                headers=headers,
+                headers={**self._authorization(), **(headers or {})},
             ) as response,
         ):
             if response.status_code >= 300 and response.status_code != 304:

@@ -44,8 +44,11 @@ Endpoint: TypeAlias = Annotated[
 ]
 """Base URL of a server: scheme, host and port, nothing else."""
 
-BundleState: TypeAlias = Literal["received", "verified", "accepted", "active", "rejected"]
-"""``received`` and ``verified`` are seen only while an upload is under way."""
+BundleState: TypeAlias = Literal[
+    "received", "verified", "accepted", "active", "rejected", "damaged"
+]
+"""``received`` and ``verified`` are seen only while an upload is under way; ``damaged`` is what was
+accepted and has gone bad on the Runtime's disk: it waits to be sent again."""
 
 
 class NackReason(Model):
@@ -258,6 +261,12 @@ class RegisterRuntime(Model):
     labels: dict[Name, Label] = {}
     push_token: PushToken | None = Field(default=None, repr=False)
     """The token this Backend signs in with at the Runtime's own API; never given out again."""
+
+
+class NewPushToken(Model):
+    """Another token for a Runtime's own API."""
+
+    push_token: PushToken = Field(repr=False)
 
 
 class RegisteredRuntime(Model):

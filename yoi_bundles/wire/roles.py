@@ -18,6 +18,11 @@ class CredentialView(Model):
     name: str
     role: Role
     created_at: AwareDatetime
+    """When its newest token was made."""
+    old_created_at: AwareDatetime | None = None
+    """When the older token was made that is good beside it, if there is one."""
+    old_expires_at: AwareDatetime | None = None
+    """When the older one ends by itself."""
 
 
 class NewCredential(CredentialView):

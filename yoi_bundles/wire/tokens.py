@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import re
 import stat
 from pathlib import Path
 
 from yoi_bundles.errors import InvalidInputError
+
+log = logging.getLogger(__name__)
 
 MAX_BYTES = 4096
 # Without blocking: a pipe under the name of a token file must not hold a command up for ever.
@@ -45,6 +49,42 @@ def read_token_file(path: Path, *, is_group_trusted: bool = False) -> str:
     if len(data) > MAX_BYTES or re.fullmatch(rb"[!-~]+", token) is None:
         raise InvalidInputError(f"the token file {path.name} does not hold one token")
     return token.decode("ascii")
+
+
+class TokenFile:
+    """The token that stands in a file now: whoever rotates it replaces the file.
+
+    Args:
+        path: Read again for each request; while it cannot be used, the last token of it is.
+        is_group_trusted: As of `read_token_file`.
+
+    Raises:
+        InvalidInputError: As `read_token_file`, the first time.
+    """
+
+    def __init__(self, path: Path, *, is_group_trusted: bool = False) -> None:
+        self._read = functools.partial(read_token_file, path, is_group_trusted=is_group_trusted)
+        self._token = self._read()
+
+    def __call__(self) -> str:
+        """The token."""
+        try:
+            self._token = self._read()
+        except InvalidInputError as error:
+            log.warning("the token read before is used: %s", error.message)
+        return self._token
+
+
+def replace_token_file(path: Path, token: str) -> None:
+    """Keep another token than before under a name, so that a reader finds the one or the other.
+
+    Raises:
+        InvalidInputError: It cannot be written.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    write_token_file(fresh, token)
+    fresh.replace(path)
 
 
 def write_token_file(path: Path, token: str) -> None:

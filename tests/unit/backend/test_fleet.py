@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 
 import pytest
-from house import OTHER, TEAM
+from house import OTHER, START, TEAM
 
 from yoi_bundles.backend.fleet import parse_labels
 from yoi_bundles.errors import (
@@ -37,7 +37,7 @@ def report_of(house, name: str, *bundles: BundleStatus) -> StatusReport:
 def test_a_registered_runtime_signs_in_with_the_token_it_was_given(house, backend):
     token = house.register(backend, "eu-1")
 
-    caller = backend.credentials.verify(token)
+    caller = backend.credentials.verify(token, now=START)
 
     assert (caller.name, caller.role) == ("eu-1", "runtime")
     assert backend.fleet.verify_caller(caller).runtime_id == EU
@@ -56,11 +56,11 @@ def test_a_push_token_is_kept_for_its_owner_alone_and_goes_with_the_runtime(hous
 
 def test_after_unregistering_the_token_is_worthless_and_the_id_free(house, backend):
     token = house.register(backend, "eu-1")
-    caller = backend.credentials.verify(token)
+    caller = backend.credentials.verify(token, now=START)
     backend.fleet.unregister(EU)
 
     with pytest.raises(UnauthenticatedError):
-        backend.credentials.verify(token)
+        backend.credentials.verify(token, now=START)
     with pytest.raises(ForbiddenError):
         backend.fleet.verify_caller(caller)
     with pytest.raises(BundleMissingError):
