@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,10 +25,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from yoi_bundles.errors import BundleMissingError, RevisionConflictError
-from yoi_bundles.model.ids import ContentHash, Digest, WorkerId, WorkspaceId
+from yoi_bundles.errors import (
+    BundleError,
+    BundleMissingError,
+    RevisionConflictError,
+    StoreCorruptError,
+)
+from yoi_bundles.model.canonical import canonical_hash
+from yoi_bundles.model.ids import CommitId, ContentHash, Digest, WorkerId, WorkspaceId
+from yoi_bundles.model.revision import Revision
 from yoi_bundles.model.spec import Decision, Receipt, ResolvedWorkerSpec
-from yoi_bundles.wire.credentials import Credentials, credential_tables
+from yoi_bundles.wire.credentials import Credentials, credential_table
 from yoi_bundles.wire.database import Database
 from yoi_bundles.wire.messages import NackReason, WorkerView
 
@@ -44,7 +54,9 @@ WORKERS = Table(
     Column("spec", String, nullable=False),
     Column("decisions", String, nullable=False),
     Column("warnings", String, nullable=False),
+    Column("checksum", String),
 )
+"""``checksum`` covers all that a Worker is read from; records of older versions have none."""
 
 BUNDLES = Table(
     "bundles",
@@ -66,7 +78,16 @@ CONTACTS = Table(
     Column("last_error", String),
 )
 
-CREDENTIALS = credential_tables(TABLES)
+NEWEST = Table(
+    "newest",
+    TABLES,
+    Column("workspace", String, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("commit_id", String(64), nullable=False),
+)
+"""The second witness of what was accepted last, beside the repository's own refs."""
+
+CREDENTIALS = credential_table(TABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +161,14 @@ class Catalog:
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def add_worker(self, view: WorkerView) -> tuple[WorkerView, bool]:
+    def add_worker(
+        self, view: WorkerView, verify_held: Callable[[], object] = lambda: None
+    ) -> tuple[WorkerView, bool]:
         """Keep a Worker and mark its bundle active, durably and at once.
+
+        Args:
+            view: The Worker.
+            verify_held: Raises if its bundle was dropped meanwhile; see `used`.
 
         Returns:
             The Worker that is kept, and whether it is this one: the same request may have been
@@ -163,10 +190,12 @@ class Catalog:
             "decisions": json.dumps([one.model_dump(mode="json") for one in view.decisions]),
             "warnings": json.dumps(view.warnings),
         }
+        row["checksum"] = _checksum(row)
         with self._database.write() as connection:
             known = connection.execute(_by_id(view.worker_id)).one_or_none()
             if known is not None:
                 return _same_request(known, receipt.request_digest), False
+            verify_held()
             connection.execute(insert(WORKERS).values(row))
             if receipt.mode == "synced":
                 first = {"activated_at": func.coalesce(BUNDLES.c.activated_at, row["created_at"])}
@@ -184,9 +213,46 @@ class Catalog:
 
     # --- bundles and contacts ---
 
-    def note_received(self, workspace: WorkspaceId, digest: Digest, now: datetime) -> None:
-        """Remember that a bundle was accepted."""
-        self._note(workspace, digest, {"received_at": now.isoformat(), "reason": None})
+    def note_received(self, revision: Revision, now: datetime) -> None:
+        """Remember that a revision was accepted, and that it is the newest if it is."""
+        workspace = revision.workspace
+        self._note(workspace, revision.digest, {"received_at": now.isoformat(), "reason": None})
+        values = {"number": revision.number, "commit_id": str(revision.commit)}
+        statement = upsert(NEWEST).values({"workspace": str(workspace)} | values)
+        with self._database.write() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["workspace"],
+                    set_=values,
+                    where=NEWEST.c.number < revision.number,
+                )
+            )
+
+    def find_newest(self, workspace: WorkspaceId) -> tuple[CommitId, int] | None:
+        """Commit and number of the newest revision that was ever accepted, if one was."""
+        query = select(NEWEST).where(NEWEST.c.workspace == str(workspace))
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else (CommitId(row.commit_id), row.number)
+
+    def received(self, workspace: WorkspaceId) -> frozenset[Digest]:
+        """Every bundle that was accepted."""
+        query = select(BUNDLES.c.digest).where(
+            BUNDLES.c.workspace == str(workspace), BUNDLES.c.received_at.is_not(None)
+        )
+        with self._database.read() as connection:
+            return frozenset(Digest(row.digest) for row in connection.execute(query))
+
+    @contextmanager
+    def used(self, workspace: WorkspaceId) -> Iterator[frozenset[Digest]]:
+        """Bundles that Workers were made from; no Worker is added until the block ends.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        query = select(WORKERS.c.digest).where(WORKERS.c.workspace == str(workspace)).distinct()
+        with self._database.write() as connection:
+            yield frozenset(Digest(row.digest) for row in connection.execute(query))
 
     def note_rejected(
         self, workspace: WorkspaceId, digest: Digest, reason: NackReason, now: datetime
@@ -272,6 +338,27 @@ def _same_request(row: Row[tuple[str, ...]], request_digest: ContentHash) -> Wor
 
 
 def _worker(row: Row[tuple[str, ...]]) -> WorkerView:
+    """The Worker of a row that is as it was written.
+
+    Raises:
+        StoreCorruptError: It is not.
+    """
+    with suppress(ValueError, TypeError, KeyError, BundleError):
+        view = _parse_worker(row)
+        is_spec = canonical_hash(view.spec) == view.receipt.spec_digest
+        if is_spec and row.checksum in {None, _checksum(row._asdict())}:
+            return view
+    raise StoreCorruptError(
+        "the record of a worker is damaged", hint="`yoi-bundles runtime repair --catalog`"
+    )
+
+
+def _checksum(row: Mapping[str, str]) -> str:
+    texts = {key: value for key, value in row.items() if key not in {"number", "checksum"}}
+    return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
+
+
+def _parse_worker(row: Row[tuple[str, ...]]) -> WorkerView:
     receipt = Receipt.model_validate_json(row.receipt)
     spec = ResolvedWorkerSpec.model_validate_json(row.spec)
     return WorkerView(

@@ -40,6 +40,7 @@ class Follower:
         self._workspaces = tuple(workspaces)
         self._interval_seconds = interval_seconds
         self._etags: dict[WorkspaceId, str] = {}
+        self._damaged: set[WorkspaceId] = set()
         self._policy_digest = runtime.policy.current.digest
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -97,6 +98,7 @@ class Follower:
         Raises:
             BundleError: The Backend could not be asked, or the bundle was refused.
         """
+        self._look_for_damage(workspace)
         polled = self._backend.poll(workspace, MAIN_CHANNEL, self._etags.get(workspace))
         if polled.channel is None:
             self._runtime.note_contact(workspace)
@@ -115,6 +117,14 @@ class Follower:
         self._etags[workspace] = polled.etag
         self._runtime.note_contact(workspace)
         return result
+
+    def _look_for_damage(self, workspace: WorkspaceId) -> None:
+        """What has gone bad here is fetched again, though nothing is new; once, if refused."""
+        if not self._runtime.held.upkeep.is_damaged(workspace):
+            self._damaged.discard(workspace)
+        elif workspace not in self._damaged:
+            self._damaged.add(workspace)
+            self._etags.pop(workspace, None)
 
     def _fetch_or_forget(self, channel: ChannelView, haves: tuple[CommitId, ...]) -> PutResult:
         try:

@@ -183,9 +183,9 @@ class HeldBundles:
                 head = None if store is None else store.find_head()
             except StoreCorruptError:
                 log.error("what is held of %s is damaged", name)
-                store, head = self.upkeep.find_open(name), None
-                if store is not None:
-                    yield name, store, head
+                damaged = self.upkeep.find_open(name)
+                if damaged is not None:
+                    yield name, damaged, None
                 continue
             if store is not None and head is not None:
                 yield name, store, head

@@ -163,9 +163,7 @@ class Workers:
     def _verify_held(self, view: WorkerView) -> None:
         """A bundle may be dropped while a Worker is made from it: then there is no Worker."""
         if view.mode == "synced":
-            self._held.revision(
-                view.receipt.workspace, view.receipt.bundle, view.receipt.commit
-            )
+            self._held.revision(view.receipt.workspace, view.receipt.bundle, view.receipt.commit)
 
     def get(self, worker_id: WorkerId) -> WorkerView:
         """One Worker.

@@ -15,6 +15,9 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from yoi_bundles.errors import StorageFullError, StoreCorruptError, StoreError
 
 BUSY_TIMEOUT_SECONDS = 10
+CHECKED_BYTES = 16 * 1024 * 1024
+"""A database up to this size is checked whenever it is opened; a larger one by `doctor` alone."""
+REPAIR_HINT = "restore a backup, or salvage it with `repair --catalog`"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -40,8 +43,11 @@ class Database:
             raise kind(f"the database cannot be opened: {error.strerror}") from error
         self._engine = _create_engine(path)
         self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+        if path.stat().st_size <= CHECKED_BYTES:
+            self.verify()
         with self.write() as connection:
             tables.create_all(connection)
+            _add_new_columns(connection, tables)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -64,9 +70,31 @@ class Database:
         with translated(), self._engine.connect() as connection:
             yield connection
 
+    def verify(self) -> None:
+        """Look at every page of the file; a database that is large takes its time.
+
+        Raises:
+            StoreCorruptError: A page is damaged.
+            StoreError: The database failed.
+        """
+        with self.read() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        if found != "ok":
+            raise StoreCorruptError("the database is damaged", hint=REPAIR_HINT)
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+
+def _add_new_columns(connection: Connection, tables: MetaData) -> None:
+    """Columns that a later version added; all of them may be empty, so rows stay as they are."""
+    for table in tables.sorted_tables:
+        known = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table.name})")}
+        for column in table.columns:
+            if column.name not in known:
+                kind = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD {column.name} {kind}")
 
 
 def _create_engine(path: Path) -> Engine:
@@ -97,8 +125,12 @@ def translated() -> Iterator[None]:
         text = str(error.orig)
         if "full" in text:
             raise StorageFullError("no room left for the database") from error
+        if "malformed" in text or "corrupt" in text:
+            raise StoreCorruptError(f"the database is damaged: {text}", hint=REPAIR_HINT) from error
         raise StoreError(f"the database failed: {text}") from error
     except DatabaseError as error:
-        raise StoreCorruptError(f"the database is damaged: {error.orig}") from error
+        raise StoreCorruptError(
+            f"the database is damaged: {error.orig}", hint=REPAIR_HINT
+        ) from error
     except SQLAlchemyError as error:
         raise StoreError(f"the database failed: {type(error).__name__}") from error

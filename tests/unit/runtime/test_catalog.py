@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from datetime import timedelta
 
 import pytest
-from house import OTHER, START, TEAM, worker_request
+from house import OTHER, START, TEAM, publish_request, worker_request
 
-from yoi_bundles.errors import BundleMissingError, RevisionConflictError
+from yoi_bundles.errors import BundleMissingError, RevisionConflictError, StoreCorruptError
 from yoi_bundles.model.canonical import canonical_hash
-from yoi_bundles.model.ids import Digest, WorkerId
+from yoi_bundles.model.ids import CommitId, Digest, WorkerId
+from yoi_bundles.model.revision import Revision
 from yoi_bundles.runtime.catalog import BundleNotes, Catalog
 from yoi_bundles.wire.messages import NackReason
 
 SOME = Digest("ab" * 32)
 WHY = NackReason(code="forbidden_mode", message="no links", hint="replace it")
 LATER = START + timedelta(minutes=5)
+
+
+def make_revision(number=1, commit="cd" * 32):
+    return Revision(
+        commit=CommitId(commit),
+        digest=SOME,
+        workspace=TEAM,
+        number=number,
+        created_at=START,
+        provenance=publish_request({}).provenance,
+        parent=None,
+    )
 
 
 @pytest.fixture
@@ -83,7 +98,7 @@ def test_workers_come_in_the_order_they_were_made(catalog, view):
 def test_acceptance_takes_a_rejection_back(catalog):
     catalog.note_rejected(TEAM, SOME, WHY, START)
     rejected = (catalog.rejections(TEAM), catalog.bundle_notes(TEAM, SOME).rejection)
-    catalog.note_received(TEAM, SOME, LATER)
+    catalog.note_received(make_revision(), LATER)
 
     assert rejected == (((TEAM, SOME),), WHY)
     assert catalog.rejections(OTHER) == ()
@@ -116,3 +131,28 @@ def test_everything_is_there_after_reopening(catalog, view, tmp_path):
     assert again.bundle_notes(OTHER, SOME).rejection == WHY
     assert again.contact(TEAM) == (START, None)
     again.close()
+
+
+def test_the_newest_revision_that_was_accepted_never_becomes_an_older_one(catalog):
+    catalog.note_received(make_revision(5, "05" * 32), START)
+    catalog.note_received(make_revision(3, "03" * 32), LATER)
+
+    assert catalog.find_newest(TEAM) == (CommitId("05" * 32), 5)
+    assert catalog.find_newest(OTHER) is None
+    assert catalog.received(TEAM) == {SOME}
+
+
+@pytest.mark.parametrize("column", ["spec", "receipt", "decisions", "request_digest"])
+def test_a_record_of_a_worker_that_was_changed_is_not_given_out(catalog, view, tmp_path, column):
+    catalog.add_worker(view)
+    with contextlib.closing(sqlite3.connect(tmp_path / "catalog.sqlite3")) as database:
+        (text,) = database.execute(f"select {column} from workers").fetchone()
+        place = text.index(":") + 9
+        changed = text[:place] + ("0" if text[place] != "0" else "1") + text[place + 1 :]
+        database.execute(f"update workers set {column} = ?", (changed,))
+        database.commit()
+
+    with pytest.raises(StoreCorruptError) as raised:
+        catalog.get_worker(view.worker_id)
+
+    assert raised.value.code == "store_corrupt"

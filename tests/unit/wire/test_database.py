@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, insert, select
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 from sqlalchemy.exc import InvalidRequestError
 
 from yoi_bundles.errors import StorageFullError, StoreCorruptError, StoreError
@@ -99,10 +99,25 @@ def test_a_damaged_page_is_corrupt(database, tmp_path):
     data = bytearray(path.read_bytes())
     data[4096:] = b"\xff" * (len(data) - 4096)
     path.write_bytes(data)
-    opened = Database(path, MetaData())
 
-    with pytest.raises(StoreCorruptError):
-        numbers(opened)
+    with pytest.raises(StoreCorruptError) as raised:
+        Database(path, MetaData())
+
+    assert raised.value.code == "store_corrupt"
+
+
+def test_a_column_of_a_later_version_is_added_and_rows_stay(database, tmp_path):
+    with database.write() as connection:
+        connection.execute(insert(ROWS), [{"number": 7}])
+    database.close()
+    later = MetaData()
+    Table(ROWS.name, later, Column("number", Integer, primary_key=True), Column("note", String))
+
+    opened = Database(tmp_path / "deep" / "x.sqlite3", later)
+
+    with opened.read() as connection:
+        rows = connection.exec_driver_sql(f"select number, note from {ROWS.name}").all()
+    assert [tuple(row) for row in rows] == [(7, None)]
     opened.close()
 
 
