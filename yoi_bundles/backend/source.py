@@ -1,6 +1,10 @@
-"""A workspace's directory as files and provenance; nothing outside the directory is read.
+"""A workspace's directory as files; nothing outside the directory is read.
 
-Source: docs/format.md, "The bundle tree, schema 1" and "Commits and trailers".
+A file whose size, times and inode are those it had when it was last read is not read again, as git
+does it. One that was changed shortly before it was read is, since a second change might have left
+the same time behind.
+
+Source: docs/format.md, "The bundle tree, schema 1"; git's racy-git document.
 """
 
 from __future__ import annotations
@@ -8,14 +12,14 @@ from __future__ import annotations
 import os
 import re
 import stat
-import subprocess
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
 from yoi_bundles.content.layout import MANIFEST_PATH
-from yoi_bundles.content.material import redact
+from yoi_bundles.content.parse import blob_id_of
 from yoi_bundles.errors import (
     BundleError,
     ForbiddenModeError,
@@ -25,12 +29,12 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.paths import parse_tree_path, verify_paths
-from yoi_bundles.model.revision import Provenance
 
 SCHEMA_DIRECTORY = ".yoi-schemas"
 """Where `init` puts JSON Schemas for editors; never part of a bundle."""
 
-GIT_TIMEOUT_SECONDS = 20
+RACY_NANOSECONDS = 2_000_000_000
+"""Age a file must have had when it was read: more than the steps of any file system's clock."""
 
 _BESIDE = frozenset(
     {".git", ".gitignore", ".gitattributes", ".editorconfig", ".idea", ".vscode", SCHEMA_DIRECTORY}
@@ -38,8 +42,40 @@ _BESIDE = frozenset(
 """Names at the top of a workspace that belong to tools, not to the bundle."""
 _LITTER = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\.#.+|#.+#|.+~|\..+\.sw[a-p]")
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_SCP_LIKE = re.compile(r"(?:[^@/:\s]+@)?([A-Za-z0-9][A-Za-z0-9.-]+):(?!//)/?([^\s?#]+)")
-_SCHEMES = frozenset({"https", "http", "ssh", "git", "git+ssh", "ssh+git"})
+
+
+class Stamp(NamedTuple):
+    """A file as it was when it was read, and the id of what was read."""
+
+    size: int
+    modified_ns: int
+    changed_ns: int
+    inode: int
+    blob: str
+    """64 hex digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The files of a workspace at one moment.
+
+    Args:
+        stamps: Path → stamp of every file.
+        read: Path → bytes of every file that had to be read.
+        began_ns: When reading began, in nanoseconds since 1970.
+    """
+
+    stamps: Mapping[str, Stamp]
+    read: Mapping[str, bytes]
+    began_ns: int
+
+    def is_trusted(self, stamp: Stamp) -> bool:
+        """Whether a file with this very stamp must still be what was read."""
+        return max(stamp.modified_ns, stamp.changed_ns) < self.began_ns - RACY_NANOSECONDS
+
+
+NOTHING = Snapshot({}, {}, 0)
+"""Before a directory was first looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +97,23 @@ def read_workspace(directory: Path, *, limits: Limits = DEFAULT_LIMITS) -> Works
         limits: ``file_bytes``, ``tree_bytes``, ``files`` and those of paths apply.
 
     Raises:
+        BundleError: As `take_snapshot`.
+    """
+    read = take_snapshot(directory, limits=limits).read
+    return WorkspaceFiles({RelativePath(path): read[path] for path in sorted(read)})
+
+
+def take_snapshot(
+    directory: Path, before: Snapshot = NOTHING, *, limits: Limits = DEFAULT_LIMITS
+) -> Snapshot:
+    """Look at all files of a workspace and read those that may have changed.
+
+    Args:
+        directory: As for `read_workspace`.
+        before: The last snapshot of the same directory, taken under the same limits.
+        limits: As for `read_workspace`.
+
+    Raises:
         InvalidInputError: There is no such directory, it holds no ``bundle.toml``, or it cannot
             be read.
         ForbiddenModeError: It holds a symbolic link, socket, pipe or device.
@@ -76,73 +129,106 @@ def read_workspace(directory: Path, *, limits: Limits = DEFAULT_LIMITS) -> Works
     except OSError as error:
         raise _unreadable("the directory", error) from None
     try:
-        files = _Reader(limits).read(top)
+        found = _Walk(limits, before).read(top)
     finally:
         os.close(top)
-    if MANIFEST_PATH not in files:
+    if str(MANIFEST_PATH) not in found.stamps:
         raise InvalidInputError(
             "the directory holds no bundle.toml",
             hint="`yoi-bundles init` makes a workspace; or name the directory of one",
         )
-    verify_paths(files)
-    return WorkspaceFiles(files)
+    if found.stamps.keys() != before.stamps.keys():
+        verify_paths(RelativePath(path) for path in found.stamps)
+    return found
 
 
-class _Reader:
+@dataclass(slots=True)
+class _Walk:
     """One walk over a directory by descriptors, so that no name is looked up twice."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._files: dict[RelativePath, bytes] = {}
-        self._total_bytes = 0
+    limits: Limits
+    before: Snapshot
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    data: dict[str, bytes] = field(default_factory=dict)
+    total_bytes: int = 0
 
-    def read(self, top: int) -> dict[RelativePath, bytes]:
+    def read(self, top: int) -> Snapshot:
+        began_ns = time.time_ns()
         self._read_directory(top, "")
-        return dict(sorted(self._files.items()))
+        return Snapshot(self.stamps, self.data, began_ns)
 
     def _read_directory(self, directory: int, prefix: str) -> None:
         for name in _names_of(directory, prefix):
-            if _is_left_out(name, is_top=not prefix):
+            if is_left_out(name, is_top=not prefix):
                 continue
-            path = parse_tree_path(prefix + name, self._limits)
+            path = prefix + name
+            known = self.before.stamps.get(path)
+            if known is not None and self._is_unchanged(directory, name, known):
+                self._keep(path, known)
+                continue
+            parse_tree_path(path, self.limits)
             try:
                 opened = os.open(name, _OPEN_FLAGS, dir_fd=directory)
             except OSError as error:
-                raise self._refusal(path, directory, name, error) from None
+                raise _refusal(path, directory, name, error) from None
             try:
                 self._read_entry(opened, path)
             finally:
                 os.close(opened)
 
-    def _read_entry(self, opened: int, path: RelativePath) -> None:
-        mode = os.fstat(opened).st_mode
-        if stat.S_ISDIR(mode):
+    def _is_unchanged(self, directory: int, name: str, known: Stamp) -> bool:
+        try:
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except OSError:
+            return False
+        return (
+            stat.S_ISREG(status.st_mode)
+            and _stamp_of(status, known.blob) == known
+            and self.before.is_trusted(known)
+        )
+
+    def _read_entry(self, opened: int, path: str) -> None:
+        status = os.fstat(opened)
+        if stat.S_ISDIR(status.st_mode):
             self._read_directory(opened, f"{path}/")
-        elif stat.S_ISREG(mode):
-            self._keep(path, _read_capped(opened, path, self._limits.file_bytes))
+        elif stat.S_ISREG(status.st_mode):
+            data = _read_capped(opened, path, self.limits.file_bytes)
+            self.data[path] = data
+            self._keep(path, _stamp_of(status, str(blob_id_of(data)), len(data)))
         else:
             raise _special(path)
 
-    def _keep(self, path: RelativePath, data: bytes) -> None:
-        self._files[path] = data
-        self._total_bytes += len(data)
-        if len(self._files) > self._limits.files:
-            raise _too_large("the workspace has more files than", "files", self._limits.files)
-        if self._total_bytes > self._limits.tree_bytes:
+    def _keep(self, path: str, stamp: Stamp) -> None:
+        self.stamps[path] = stamp
+        self.total_bytes += stamp.size
+        if len(self.stamps) > self.limits.files:
+            raise _too_large("the workspace has more files than", "files", self.limits.files)
+        if self.total_bytes > self.limits.tree_bytes:
             raise _too_large(
-                "all files together have more bytes than", "tree_bytes", self._limits.tree_bytes
+                "all files together have more bytes than", "tree_bytes", self.limits.tree_bytes
             )
 
-    @staticmethod
-    def _refusal(path: RelativePath, directory: int, name: str, error: OSError) -> BundleError:
-        """Why an entry could not be opened: a link, a socket, or no permission."""
-        try:
-            mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
-        except OSError:
-            return _unreadable(str(path), error)
-        if stat.S_ISLNK(mode) or stat.S_ISSOCK(mode):
-            return _special(path)
-        return _unreadable(str(path), error)
+
+def _stamp_of(status: os.stat_result, blob: str, size: int | None = None) -> Stamp:
+    """The stamp of a file; ``size`` is what was read, should it have grown meanwhile."""
+    return Stamp(
+        status.st_size if size is None else size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_ino,
+        blob,
+    )
+
+
+def _refusal(path: str, directory: int, name: str, error: OSError) -> BundleError:
+    """Why an entry could not be opened: a link, a socket, or no permission."""
+    try:
+        mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+    except OSError:
+        return _unreadable(path, error)
+    if stat.S_ISLNK(mode) or stat.S_ISSOCK(mode):
+        return _special(path)
+    return _unreadable(path, error)
 
 
 def _names_of(directory: int, prefix: str) -> list[str]:
@@ -152,19 +238,20 @@ def _names_of(directory: int, prefix: str) -> list[str]:
         raise _unreadable(prefix or "the directory", error) from None
 
 
-def _is_left_out(name: str, *, is_top: bool) -> bool:
+def is_left_out(name: str, *, is_top: bool) -> bool:
+    """Whether a name belongs to tools or is litter, and is no part of a bundle."""
     return (is_top and name in _BESIDE) or _LITTER.fullmatch(name) is not None
 
 
-def _read_capped(opened: int, path: RelativePath, limit: int) -> bytes:
+def _read_capped(opened: int, path: str, limit: int) -> bytes:
     """The bytes of an open file; never more than the limit is held."""
     try:
         with os.fdopen(os.dup(opened), "rb") as stream:
             data = stream.read(limit + 1)
     except OSError as error:
-        raise _unreadable(str(path), error) from None
+        raise _unreadable(path, error) from None
     if len(data) > limit:
-        raise _too_large(f"{path} has more bytes than", "file_bytes", limit, file=str(path))
+        raise _too_large(f"{path} has more bytes than", "file_bytes", limit, file=path)
     return data
 
 
@@ -172,126 +259,13 @@ def _too_large(message: str, name: str, limit: int, *, file: str | None = None) 
     return TooLargeError(f"{message} {limit}", limit_name=name, limit=limit, file=file)
 
 
-def _special(path: RelativePath) -> ForbiddenModeError:
+def _special(path: str) -> ForbiddenModeError:
     return ForbiddenModeError(
         f"{path} is not a regular file",
         hint="a bundle holds regular files only: replace links by what they point to",
-        file=str(path),
+        file=path,
     )
 
 
 def _unreadable(what: str, error: OSError) -> InvalidInputError:
     return InvalidInputError(f"{what} cannot be read: {error.strerror}")
-
-
-# --- provenance -----------------------------------------------------------------------
-
-
-def read_provenance(directory: Path, *, published_by: str, built_with: str) -> Provenance:
-    """Where a workspace's files come from, as the trailers of a commit will say it.
-
-    Runs ``git`` if the directory is part of a checkout. What cannot be found out is left out; a
-    path of this machine, a user name or a token in a remote's address never appears.
-
-    Args:
-        directory: The workspace.
-        published_by: Person or service.
-        built_with: Name and version of the tool.
-    """
-    name = _name_of(directory)
-    commit = _run_git(directory, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-    tracked = commit and _run_git(directory, "ls-tree", "--name-only", "HEAD", "--", ".")
-    if not commit or not tracked:
-        return Provenance(
-            source_kind="directory",
-            source_uri=name,
-            published_by=published_by,
-            built_with=built_with,
-        )
-    remote = _run_git(directory, "config", "--get", "remote.origin.url")
-    return Provenance(
-        source_kind="git",
-        source_uri=(remote and find_public_uri(remote.strip())) or name,
-        source_revision=commit.strip(),
-        source_dirty=_is_dirty(directory),
-        published_by=published_by,
-        built_with=built_with,
-    )
-
-
-def find_public_uri(remote: str) -> str | None:
-    """A remote's address without userinfo, query and fragment; None if it names a local path.
-
-    Args:
-        remote: As ``remote.origin.url`` holds it, also in the form ``user@host:path``.
-    """
-    uri = _find_url(remote) if "://" in remote else _find_scp_uri(remote)
-    if uri is None or len(uri) > 400 or not uri.isascii() or not uri.isprintable():
-        return None
-    return uri if " " not in uri and redact(uri) == uri else None
-
-
-def _find_url(remote: str) -> str | None:
-    try:
-        parts = urlsplit(remote)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in _SCHEMES or not host:
-        return None
-    shown = f"[{host}]" if ":" in host else host
-    place = shown if port is None else f"{shown}:{port}"
-    return f"{parts.scheme}://{place}{parts.path}"
-
-
-def _find_scp_uri(remote: str) -> str | None:
-    found = _SCP_LIKE.fullmatch(remote)
-    return f"ssh://{found.group(1)}/{found.group(2)}" if found else None
-
-
-def _name_of(directory: Path) -> str:
-    name = "".join(c if c.isprintable() else "?" for c in directory.resolve().name)
-    return redact(name)[:200] or "workspace"
-
-
-def _is_dirty(directory: Path) -> bool | None:
-    """Whether any file of the bundle differs from the commit, ignored ones included."""
-    status = _run_git(
-        directory, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all",
-        "--ignored=matching", "--", ".",
-    )  # fmt: skip
-    prefix = _run_git(directory, "rev-parse", "--show-prefix")
-    if status is None or prefix is None:
-        return None
-    return any(_is_of_bundle(path) for path in _status_paths(status, prefix.strip("\n")))
-
-
-def _status_paths(status: str, prefix: str) -> Iterator[str]:
-    """Paths below the workspace; a directory that is ignored as a whole ends with ``/``."""
-    for entry in status.split("\0"):
-        if entry:
-            yield entry[3:].removeprefix(prefix)
-
-
-def _is_of_bundle(path: str) -> bool:
-    names = path.rstrip("/").split("/")
-    return not any(_is_left_out(name, is_top=depth == 0) for depth, name in enumerate(names))
-
-
-def _run_git(directory: Path, *arguments: str) -> str | None:
-    """Output of one git command, or None if there is no answer."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-    environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
-    try:
-        done = subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *arguments],
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=GIT_TIMEOUT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None

@@ -66,8 +66,9 @@ def command(
     digest. The same files again are the same revision. A signature is made here, with KEY, also
     if the revision is published to a Backend.
     """
+    from yoi_bundles.backend.provenance import read_provenance
     from yoi_bundles.backend.publishing import texts_of
-    from yoi_bundles.backend.source import read_provenance, read_workspace
+    from yoi_bundles.backend.source import read_workspace
     from yoi_bundles.content import check_files, raise_findings
     from yoi_bundles.store import compute_digest
     from yoi_bundles.wire.messages import PublishRequest
