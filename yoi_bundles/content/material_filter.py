@@ -47,7 +47,9 @@ def select_rules(text: str) -> Sequence[Rule]:
         text: Any text.
     """
     data = text.encode("utf-8", "surrogatepass")
-    if _RUN in data.translate(_RUNS) or any(letter in text for letter in FOLDED):
+    if _RUN in data.translate(_RUNS) or (
+        not text.isascii() and any(letter in text for letter in FOLDED)
+    ):
         return _find_present(text, RULES, _KEYWORDS)
     if "://" in text or _ASSIGNMENT in data.translate(_MARKS, _NOT_ASCII_OR_SPACE):
         return _find_present(text, _SHORT, _SHORT_KEYWORDS)
