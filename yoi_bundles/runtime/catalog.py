@@ -35,7 +35,7 @@ from yoi_bundles.model.canonical import canonical_hash
 from yoi_bundles.model.ids import CommitId, ContentHash, Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.model.spec import Decision, Receipt, ResolvedWorkerSpec
-from yoi_bundles.wire.credentials import Credentials, credential_table
+from yoi_bundles.wire.credentials import Credentials, credential_tables
 from yoi_bundles.wire.database import Database
 from yoi_bundles.wire.messages import NackReason, WorkerView
 
@@ -87,7 +87,7 @@ NEWEST = Table(
 )
 """The second witness of what was accepted last, beside the repository's own refs."""
 
-CREDENTIALS = credential_table(TABLES)
+CREDENTIALS = credential_tables(TABLES)
 
 
 @dataclass(frozen=True, slots=True)

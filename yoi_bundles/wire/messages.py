@@ -263,6 +263,12 @@ class RegisterRuntime(Model):
     """The token this Backend signs in with at the Runtime's own API; never given out again."""
 
 
+class NewPushToken(Model):
+    """Another token for a Runtime's own API."""
+
+    push_token: PushToken = Field(repr=False)
+
+
 class RegisteredRuntime(Model):
     """The registration, and the credential the Runtime signs in with: shown this once."""
 
