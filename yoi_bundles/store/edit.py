@@ -1,0 +1,151 @@
+"""A tree made of another one and a few changed files: only the directories on their paths are new.
+
+Source: docs/format.md, "Trees".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TypeAlias
+
+from yoi_bundles.errors import ForbiddenPathError, InvalidInputError, TooLargeError
+from yoi_bundles.model.ids import RelativePath
+from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+from yoi_bundles.model.paths import parse_tree_path, verify_siblings
+from yoi_bundles.store.objects import (
+    EMPTY_TREE,
+    Kind,
+    Oid,
+    TreeEntry,
+    encode_tree,
+    hash_object,
+)
+from yoi_bundles.store.trees import BuiltTree, TreeLoader
+
+_Changes: TypeAlias = "dict[str, Oid | _Changes | None]"
+"""Name → new blob, None for a file that goes, or the changes below a directory."""
+
+
+def edit_tree(
+    load: TreeLoader,
+    base: Oid,
+    files: Mapping[RelativePath, bytes],
+    removed: Collection[RelativePath] = (),
+    limits: Limits = DEFAULT_LIMITS,
+) -> BuiltTree:
+    """Build the tree that another one becomes; same files, same tree as from scratch.
+
+    Args:
+        load: Gives the entries of the base's directories.
+        base: The tree to begin with.
+        files: Content of new and changed files by path.
+        removed: Files of the base that go, before the others come. A directory without files goes
+            with its last one.
+        limits: Bounds of names, depth and sizes of what is new; those of the tree as a whole are
+            the caller's.
+
+    Returns:
+        The tree with its new objects, and none that only the base needs.
+
+    Raises:
+        ForbiddenPathError: A path is unsafe, or two collide.
+        InvalidInputError: A file that goes is not there.
+        TooLargeError: A file or a directory is too large.
+    """
+    edit = _Edit(load, limits)
+    root = edit.apply(base, _arrange({str(path): None for path in removed}))
+    return BuiltTree(edit.apply(root, _arrange(edit.add_files(files))), edit.objects)
+
+
+def _arrange(changes: Mapping[str, Oid | None]) -> _Changes:
+    """Changes by path as a tree of their own."""
+    root: _Changes = {}
+    for path, change in changes.items():
+        *parents, name = path.split("/")
+        node = root
+        for parent in parents:
+            child = node.setdefault(parent, {})
+            if not isinstance(child, dict):
+                raise _two_in_one(parent)
+            node = child
+        if name in node:
+            raise _two_in_one(name)
+        node[name] = change
+    return root
+
+
+class _Edit:
+    """One edit and the objects it makes."""
+
+    def __init__(self, load: TreeLoader, limits: Limits) -> None:
+        self._load = load
+        self._limits = limits
+        self._made: dict[Oid, tuple[TreeEntry, ...]] = {EMPTY_TREE: ()}
+        self.objects: dict[Oid, tuple[Kind, bytes]] = {}
+
+    def add_files(self, files: Mapping[RelativePath, bytes]) -> dict[str, Oid | None]:
+        """Keep the bytes of files; returns their ids by path."""
+        found: dict[str, Oid | None] = {}
+        for path, data in files.items():
+            parse_tree_path(str(path), self._limits)
+            if len(data) > self._limits.object_bytes:
+                raise TooLargeError(
+                    "a file is too large",
+                    limit=self._limits.object_bytes,
+                    limit_name="object_bytes",
+                )
+            found[str(path)] = self._add(Kind.BLOB, data)
+        return found
+
+    def apply(self, base: Oid, changes: _Changes) -> Oid:
+        """The directory after its changes; the empty tree if nothing is left in it."""
+        if not changes:
+            return base
+        before = self._made.get(base) or (() if base == EMPTY_TREE else self._load(base))
+        entries = {entry.name: entry for entry in before}
+        for name, change in changes.items():
+            made = self._change(entries.get(name), name, change)
+            if made is None:
+                entries.pop(name, None)
+            else:
+                entries[name] = made
+        if len(entries) > self._limits.tree_entries:
+            raise TooLargeError(
+                "a directory has too many entries",
+                limit=self._limits.tree_entries,
+                limit_name="tree_entries",
+            )
+        if not entries:
+            return EMPTY_TREE
+        if entries.keys() - {entry.name for entry in before}:
+            verify_siblings(entries)
+        oid = self._add(Kind.TREE, encode_tree(entries.values()))
+        self._made[oid] = tuple(entries.values())
+        return oid
+
+    def _change(
+        self, old: TreeEntry | None, name: str, change: Oid | _Changes | None
+    ) -> TreeEntry | None:
+        """One entry after its change, or None if it goes."""
+        is_tree = isinstance(change, dict)
+        if old is not None and old.is_tree != is_tree:
+            raise _two_in_one(name)
+        if change is None:
+            if old is None:
+                raise InvalidInputError(
+                    f"the file {name!a} is to go and is not there", hint="send all files"
+                )
+            return None
+        if isinstance(change, bytes):
+            return TreeEntry(name, False, change)
+        made = self.apply(EMPTY_TREE if old is None else old.oid, change)
+        return None if made == EMPTY_TREE else TreeEntry(name, True, made)
+
+    def _add(self, kind: Kind, data: bytes) -> Oid:
+        oid = hash_object(kind, data)
+        self.objects[oid] = (kind, data)
+        return oid
+
+
+def _two_in_one(name: str) -> ForbiddenPathError:
+    return ForbiddenPathError(f"{name!a} is a file and a directory", name=ascii(name))
