@@ -91,6 +91,7 @@ def create_app(
     _add_workspaces(app, backend)
     _add_revisions(app, backend)
     _add_runtimes(app, backend)
+    _add_reports(app, backend)
     _add_delivery(app, backend)
     _add_git(app, backend)
     return app
@@ -231,6 +232,10 @@ def _add_runtimes(app: FastAPI, backend: Backend) -> None:
     def use_push_token(runtime_id: RuntimeId, request: NewPushToken) -> None:
         """Sign in with another token at a Runtime that is pushed to."""
         fleet.use_push_token(runtime_id, request.push_token)
+
+
+def _add_reports(app: FastAPI, backend: Backend) -> None:
+    fleet = backend.fleet
 
     @app.put(
         "/v1/runtimes/{runtime_id}/status",
