@@ -45,7 +45,8 @@ def index_lines(text: str) -> dict[KeyPath, int]:
     Raises:
         ValueError: The text is not TOML.
     """
-    return _Indexer(text).index()
+    # tomllib takes these line ends for the others too.
+    return _Indexer(text.replace("\r\n", "\n")).index()
 
 
 class LineIndex(Mapping[KeyPath, int]):

@@ -79,6 +79,15 @@ def test_what_is_no_toml_is_told_as_such(read, data):
         read(data)
 
 
+def test_line_ends_of_windows_are_fine(read):
+    written = VISIBILITY.replace("\n", "\r\n")
+
+    assert read(written) == read(VISIBILITY)
+    with pytest.raises(InvalidInputError) as raised:
+        read(written + "[[rule]]\r\nshape = 1\r\n")
+    assert raised.value.facts["findings"][0]["line"] == VISIBILITY.count("\n") + 1
+
+
 def test_a_file_that_is_not_there_is_told_without_its_directory(tmp_path):
     for path in (tmp_path / "none.toml", tmp_path):
         with pytest.raises(InvalidInputError, match="cannot be read") as raised:
