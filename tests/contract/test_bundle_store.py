@@ -65,6 +65,75 @@ def line(store):
     return [publish(store, EPOCH + i, note=f"note {i}\n") for i in range(3)]
 
 
+# --- publishing what changed ---------------------------------------------------------------------
+
+
+def test_a_base_and_what_differs_make_the_tree_of_all_files(store, line):
+    base, files = line[-1].digest, make_files(note="note 2\n")
+    changed = {RelativePath("prompts/new.md"): b"New.\n", RelativePath("bundle.toml"): b"x = 1\n"}
+    gone = next(path for path in files if str(path) != "bundle.toml")
+    seen = []
+
+    made = store.publish(
+        changed, make_draft(), base=base, removed=[gone],
+        check_content=lambda tree: seen.append((tree.changes_from(base), tree.entries())),
+    )  # fmt: skip
+
+    wanted = {path: data for path, data in (files | changed).items() if path != gone}
+    assert made.revision.digest == compute_digest(wanted)
+    [(changes, entries)] = seen
+    assert {one.path for one in changes} == {*changed, gone}
+    assert entries == store.tree(made.revision.digest).entries()
+    assert store.verify().problems == ()
+
+
+def test_an_older_base_is_as_good_as_the_head(store, line):
+    changed = {RelativePath("bundle.toml"): b"x = 2\n"}
+
+    made = store.publish(changed, make_draft(), base=line[0].digest).revision
+
+    assert made.parent == line[-1].commit
+    assert made.digest == compute_digest(make_files(note="note 0\n") | changed)
+
+
+def test_no_difference_is_the_current_revision(store, line):
+    made = store.publish({}, make_draft(), base=line[-1].digest)
+
+    assert (made.revision, made.is_new) == (line[-1], False)
+
+
+def test_everything_may_go(store, line):
+    digest = line[-1].digest
+    gone = list(store.tree(digest).entries())
+
+    made = store.publish({}, make_draft(), base=digest, removed=gone).revision
+
+    assert made.digest == compute_digest({})
+
+
+def test_a_base_that_is_not_held_is_missing(store, line):
+    with pytest.raises(BundleMissingError):
+        store.publish({RelativePath("a"): b""}, make_draft(), base=NOWHERE)
+
+    assert store.find_head() == line[-1]
+
+
+def test_the_bounds_of_a_whole_tree_hold_for_what_differs(tmp_path):
+    files = make_files()
+    limits = Limits(files=len(files), tree_bytes=sum(map(len, files.values())) + 10)
+    with Repository.create(tmp_path / "small.git", WORKSPACE, limits) as small:
+        base = small.publish(files, make_draft()).revision.digest
+        for changed, name in (
+            ({RelativePath("prompts/more.md"): b""}, "files"),
+            ({RelativePath("bundle.toml"): files[RelativePath("bundle.toml")] + b"x" * 11},
+             "tree_bytes"),
+        ):  # fmt: skip
+            with pytest.raises(TooLargeError) as caught:
+                small.publish(changed, make_draft(), base=base)
+            assert caught.value.facts["limit_name"] == name
+        assert small.find_head().digest == base
+
+
 # --- empty ---------------------------------------------------------------------------------------
 
 

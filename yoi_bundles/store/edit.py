@@ -12,6 +12,8 @@ from yoi_bundles.errors import ForbiddenPathError, InvalidInputError, TooLargeEr
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.paths import parse_tree_path, verify_siblings
+from yoi_bundles.store.closure import Measure, MeasureBook, add_measures
+from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import (
     EMPTY_TREE,
     Kind,
@@ -20,10 +22,56 @@ from yoi_bundles.store.objects import (
     encode_tree,
     hash_object,
 )
-from yoi_bundles.store.trees import BuiltTree, TreeLoader
+from yoi_bundles.store.trees import BuiltTree, TreeLoader, build_tree
 
 _Changes: TypeAlias = "dict[str, Oid | _Changes | None]"
 """Name → new blob, None for a file that goes, or the changes below a directory."""
+
+
+def build_on(
+    base: Oid | None,
+    files: Mapping[RelativePath, bytes],
+    removed: Collection[RelativePath],
+    objects: ObjectDatabase,
+    book: MeasureBook,
+) -> BuiltTree:
+    """Build the tree of a revision: of all its files, or of a held tree and what differs from it.
+
+    Args:
+        base: The held tree, or None.
+        files: As for `build_tree`, or as for `edit_tree` if there is a base.
+        removed: As for `edit_tree`.
+        objects: What is held; its limits apply.
+        book: Measures of held trees.
+
+    Raises:
+        ForbiddenPathError: A path is unsafe, too long or too deep, or two collide.
+        InvalidInputError: A file that goes is not there.
+        TooLargeError: More than a bundle may hold.
+        StoreCorruptError: Something of the base is missing or corrupt.
+    """
+    if base is None and not removed:
+        return build_tree(files, objects.limits)
+    root = EMPTY_TREE if base is None else base
+    tree = edit_tree(objects.read_tree, root, files, removed, objects.limits)
+    if tree.root != EMPTY_TREE:
+        _measure(tree, tree.root, objects, book).verify(objects.limits)
+    return tree
+
+
+def _measure(tree: BuiltTree, oid: Oid, objects: ObjectDatabase, book: MeasureBook) -> Measure:
+    """What an edited directory is as files; directories that are not new are looked up."""
+    made = tree.entries.get(oid)
+    if made is None:
+        return book.measure(oid)
+
+    def part_of(entry: TreeEntry) -> Measure | int:
+        if entry.is_tree:
+            return _measure(tree, entry.oid, objects, book)
+        new = tree.objects.get(entry.oid)
+        return objects.blob_size(entry.oid) if new is None else len(new[1])
+
+    return add_measures((entry, part_of(entry)) for entry in made)
 
 
 def edit_tree(
@@ -54,7 +102,8 @@ def edit_tree(
     """
     edit = _Edit(load, limits)
     root = edit.apply(base, _arrange({str(path): None for path in removed}))
-    return BuiltTree(edit.apply(root, _arrange(edit.add_files(files))), edit.objects)
+    root = edit.apply(root, _arrange(edit.add_files(files)))
+    return BuiltTree(root, edit.objects, edit.entries)
 
 
 def _arrange(changes: Mapping[str, Oid | None]) -> _Changes:
@@ -80,7 +129,7 @@ class _Edit:
     def __init__(self, load: TreeLoader, limits: Limits) -> None:
         self._load = load
         self._limits = limits
-        self._made: dict[Oid, tuple[TreeEntry, ...]] = {EMPTY_TREE: ()}
+        self.entries: dict[Oid, tuple[TreeEntry, ...]] = {}
         self.objects: dict[Oid, tuple[Kind, bytes]] = {}
 
     def add_files(self, files: Mapping[RelativePath, bytes]) -> dict[str, Oid | None]:
@@ -101,7 +150,7 @@ class _Edit:
         """The directory after its changes; the empty tree if nothing is left in it."""
         if not changes:
             return base
-        before = self._made.get(base) or (() if base == EMPTY_TREE else self._load(base))
+        before = self._entries_of(base)
         entries = {entry.name: entry for entry in before}
         for name, change in changes.items():
             made = self._change(entries.get(name), name, change)
@@ -115,13 +164,17 @@ class _Edit:
                 limit=self._limits.tree_entries,
                 limit_name="tree_entries",
             )
-        if not entries:
-            return EMPTY_TREE
         if entries.keys() - {entry.name for entry in before}:
             verify_siblings(entries)
         oid = self._add(Kind.TREE, encode_tree(entries.values()))
-        self._made[oid] = tuple(entries.values())
+        self.entries[oid] = tuple(entries.values())
         return oid
+
+    def _entries_of(self, oid: Oid) -> tuple[TreeEntry, ...]:
+        if oid == EMPTY_TREE:
+            return ()
+        made = self.entries.get(oid)
+        return self._load(oid) if made is None else made
 
     def _change(
         self, old: TreeEntry | None, name: str, change: Oid | _Changes | None

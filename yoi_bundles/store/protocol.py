@@ -212,6 +212,8 @@ class BundleStore(Protocol):
         files: Mapping[RelativePath, bytes],
         draft: RevisionDraft,
         *,
+        base: Digest | None = None,
+        removed: Collection[RelativePath] = (),
         expected: Expected = UNSET,
         check_content: ContentCheck | None = None,
         sign: CommitSigner | None = None,
@@ -221,13 +223,16 @@ class BundleStore(Protocol):
         Publishing what is current makes nothing, whatever was expected: a repeated call is safe.
 
         Args:
-            files: Content by path, all of it.
+            files: Content by path: all of it, or with a base what is not as in the base.
             draft: What the commit says.
+            base: A held bundle to begin with.
+            removed: Files of the base that are not in the new revision.
             expected: The head this builds on.
             check_content: Raises if the content may not be published; called before any write.
             sign: Signs the commit; called before any write, and not if nothing is to be made.
 
         Raises:
+            BundleMissingError: The base is not held.
             RevisionConflictError: The head is not the expected one; nothing is left behind.
             ForbiddenPathError: A path that may not stand in a bundle.
             TooLargeError: More than a bundle may hold.

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from yoi_bundles.errors import RevisionConflictError
+from yoi_bundles.errors import RevisionConflictError, StoreCorruptError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft
 from yoi_bundles.store.commits import encode_commit, hash_commit, insert_signature
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.objects import Kind, Oid, TreeEntry, parse_tree
+from yoi_bundles.store.objects import Kind, Oid
 from yoi_bundles.store.packwriter import PackEntry, PackWriter
-from yoi_bundles.store.trees import BuiltTree, TreeLoader, compare_trees
+from yoi_bundles.store.trees import BuiltTree, compare_trees
 
 NewObjects: TypeAlias = Mapping[Oid, tuple[Kind, bytes]]
 """Objects to write, commit first."""
@@ -87,22 +87,17 @@ def collect_new_objects(
     found: dict[Oid, tuple[Kind, bytes]] = {hash_commit(commit).raw: (Kind.COMMIT, commit)}
     before = None if head is None else head.digest.raw
     wanted = [tree.root]
-    for step in compare_trees(_make_loader(objects, tree), before, tree.root):
+    for step in compare_trees(tree.loader(objects.read_tree), before, tree.root):
         if step.new is not None:
             wanted.append(step.new)
     for oid in wanted:
         # What is here is read: a new revision must not build on an object that has gone bad.
-        if oid not in found and not (objects.contains(oid) and objects.find(oid)):
-            found[oid] = tree.objects[oid]
+        if oid in found or (objects.contains(oid) and objects.find(oid)):
+            continue
+        if oid not in tree.objects:
+            raise StoreCorruptError("an object of the base is missing", object=oid.hex())
+        found[oid] = tree.objects[oid]
     return found
-
-
-def _make_loader(objects: ObjectDatabase, tree: BuiltTree) -> TreeLoader:
-    def load(oid: Oid) -> tuple[TreeEntry, ...]:
-        built = tree.objects.get(oid)
-        return objects.read_tree(oid) if built is None else parse_tree(built[1])
-
-    return load
 
 
 def write_pack(path: Path, objects: NewObjects) -> tuple[bytes, list[PackEntry]]:

@@ -91,14 +91,17 @@ def stored_tree(objects: ObjectDatabase, digest: Digest) -> ObjectTreeReader:
     )
 
 
-def built_tree(tree: BuiltTree, limits: Limits) -> ObjectTreeReader:
-    """A reader of a tree that is about to be published."""
-    return ObjectTreeReader(
-        tree.digest,
-        lambda oid: parse_tree(tree.objects[oid][1], limits),
-        lambda oid: tree.objects[oid][1],
-        tree.objects.__contains__,
-    )
+def built_tree(tree: BuiltTree, objects: ObjectDatabase) -> ObjectTreeReader:
+    """A reader of a tree that is about to be published, completed from what is held."""
+
+    def load_blob(oid: Oid) -> bytes:
+        built = tree.objects.get(oid)
+        return objects.read(oid, Kind.BLOB) if built is None else built[1]
+
+    def contains(oid: Oid) -> bool:
+        return oid in tree.objects or objects.contains(oid)
+
+    return ObjectTreeReader(tree.digest, tree.loader(objects.read_tree), load_blob, contains)
 
 
 def received_tree(

@@ -30,6 +30,7 @@ from yoi_bundles.store.audit import Audit
 from yoi_bundles.store.bundlefile import BundleFileInfo
 from yoi_bundles.store.closure import MeasureBook
 from yoi_bundles.store.damage import list_set_aside
+from yoi_bundles.store.edit import build_on
 from yoi_bundles.store.export import write_bundle_file
 from yoi_bundles.store.faults import storage_faults, verification_faults
 from yoi_bundles.store.files import exclusive_lock
@@ -60,7 +61,7 @@ from yoi_bundles.store.readers import built_tree, stored_tree
 from yoi_bundles.store.receive import Receiver
 from yoi_bundles.store.recovery import recover_repository
 from yoi_bundles.store.refs import RefStore
-from yoi_bundles.store.trees import build_tree, list_changes
+from yoi_bundles.store.trees import list_changes
 from yoi_bundles.store.writer import Writer
 
 
@@ -239,6 +240,8 @@ class Repository:
         files: Mapping[RelativePath, bytes],
         draft: RevisionDraft,
         *,
+        base: Digest | None = None,
+        removed: Collection[RelativePath] = (),
         expected: Expected = UNSET,
         check_content: ContentCheck | None = None,
         sign: CommitSigner | None = None,
@@ -246,13 +249,16 @@ class Repository:
         """Make files the newest revision; durable when it returns.
 
         Args:
-            files: Content by path, all of it.
+            files: Content by path: all of it, or with a base what is not as in the base.
             draft: What the commit says.
+            base: A held bundle to begin with.
+            removed: Files of the base that are not in the new revision.
             expected: The head this builds on; the one at the time of the call if not given.
             check_content: Raises if the content may not be published; called before any write.
             sign: Signs the commit; called before any write, and not under a lock.
 
         Raises:
+            BundleMissingError: The base is not held.
             RevisionConflictError: The head is not the expected one; nothing is left behind.
             ForbiddenPathError: A path that may not stand in a bundle.
             TooLargeError: More than a bundle may hold.
@@ -262,9 +268,10 @@ class Repository:
         head = self.find_head()
         wanted = expected if expected is not UNSET else None if head is None else head.commit
         with storage_faults("publish"):
-            tree = build_tree(files, self._limits)
+            below = None if base is None else self.get_revision(base).digest.raw
+            tree = build_on(below, files, removed, self._objects, self._measures)
             if check_content is not None:
-                check_content(built_tree(tree, self._limits))
+                check_content(built_tree(tree, self._objects))
             if self.find_lacking():
                 # What the publisher sends again may be just what is lacking.
                 with self._writer_lock():

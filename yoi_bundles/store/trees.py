@@ -20,19 +20,29 @@ TreeLoader: TypeAlias = Callable[[Oid], tuple[TreeEntry, ...]]
 
 
 class BuiltTree(NamedTuple):
-    """A tree made of files, with every object that it needs."""
+    """A tree made of files, with every object that it needs beyond those of its base.
+
+    Args:
+        entries: What the directories among the objects hold.
+    """
 
     root: Oid
     objects: Mapping[Oid, tuple[Kind, bytes]]
+    entries: Mapping[Oid, tuple[TreeEntry, ...]]
 
     @property
     def digest(self) -> Digest:
         """Identity of the tree."""
         return Digest.from_bytes(self.root)
 
-    def load(self, oid: Oid) -> tuple[Kind, bytes]:
-        """Type and bytes of one object of the tree."""
-        return self.objects[oid]
+    def loader(self, load: TreeLoader) -> TreeLoader:
+        """Gives the entries of its own directories, and by another loader those of its base."""
+
+        def load_entries(oid: Oid) -> tuple[TreeEntry, ...]:
+            made = self.entries.get(oid)
+            return load(oid) if made is None else made
+
+        return load_entries
 
 
 class Difference(NamedTuple):
@@ -66,7 +76,8 @@ def build_tree(files: Mapping[RelativePath, bytes], limits: Limits = DEFAULT_LIM
         oid = hash_object(Kind.BLOB, data)
         objects[oid] = (Kind.BLOB, data)
         _place(root, str(path), oid)
-    return BuiltTree(_store_node(root, objects, limits), objects)
+    made: dict[Oid, tuple[TreeEntry, ...]] = {}
+    return BuiltTree(_store_node(root, objects, made, limits), objects, made)
 
 
 def _verify_sizes(files: Mapping[RelativePath, bytes], limits: Limits) -> None:
@@ -95,7 +106,12 @@ def _place(root: _Node, path: str, oid: Oid) -> None:
     node[name] = oid
 
 
-def _store_node(node: _Node, objects: dict[Oid, tuple[Kind, bytes]], limits: Limits) -> Oid:
+def _store_node(
+    node: _Node,
+    objects: dict[Oid, tuple[Kind, bytes]],
+    made: dict[Oid, tuple[TreeEntry, ...]],
+    limits: Limits,
+) -> Oid:
     if len(node) > limits.tree_entries:
         raise TooLargeError(
             "a directory has too many entries",
@@ -103,15 +119,16 @@ def _store_node(node: _Node, objects: dict[Oid, tuple[Kind, bytes]], limits: Lim
             limit_name="tree_entries",
         )
     verify_siblings(node)
-    entries = [
+    entries = tuple(
         TreeEntry(name, False, child)
         if isinstance(child, bytes)
-        else TreeEntry(name, True, _store_node(child, objects, limits))
+        else TreeEntry(name, True, _store_node(child, objects, made, limits))
         for name, child in node.items()
-    ]
+    )
     raw = encode_tree(entries)
     oid = hash_object(Kind.TREE, raw)
     objects[oid] = (Kind.TREE, raw)
+    made[oid] = entries
     return oid
 
 
@@ -141,7 +158,7 @@ def compute_root(entries: Mapping[RelativePath, BlobId]) -> Digest:
     root: _Node = {}
     for path, blob in entries.items():
         _place(root, str(path), blob.raw)
-    return Digest.from_bytes(_store_node(root, {}, DEFAULT_LIMITS))
+    return Digest.from_bytes(_store_node(root, {}, {}, DEFAULT_LIMITS))
 
 
 def compare_trees(
