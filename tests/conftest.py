@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import canaries
 from house import House
 
 # One deterministic profile: a failing example is found again by everybody, and a slow machine
@@ -24,10 +25,14 @@ settings.register_profile(
 settings.load_profile("project")
 
 
+def pytest_configure(config):
+    config.pluginmanager.register(canaries)
+
+
 @pytest.fixture
 def house(tmp_path, monkeypatch):
     """A Backend and Runtimes on demand; everything is closed at the end."""
-    monkeypatch.setenv("TEST_MODEL_KEY", "canary-model-key-value")
+    monkeypatch.setenv("TEST_MODEL_KEY", canaries.SECRET_VALUE)
     built = House(tmp_path)
     yield built
     built.close()

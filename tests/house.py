@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import uvicorn
+from canaries import CONTENT, watched
 
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.builtin import load_builtin_files
@@ -92,6 +93,7 @@ def workspace_files(workspace: WorkspaceId = TEAM, **changed: str) -> dict[Relat
     text = files[manifest].decode()
     assert 'id = "builtin"' in text
     files[manifest] = text.replace('id = "builtin"', f'id = "{workspace}"').encode()
+    files[RelativePath("prompts/role/coder.md")] += f"\nSay nothing of {CONTENT}.\n".encode()
     for key, added in changed.items():
         path = RelativePath(key.replace("__", "/") + ".md")
         files[path] = files[path] + added.encode()
@@ -224,7 +226,7 @@ def serving(app: object, limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS) -
     """Serve an ASGI app from a thread until the block ends, as the product serves it."""
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
-    config = make_config(app, Listen(), limits=limits, graceful_seconds=1)  # type: ignore[arg-type]
+    config = make_config(watched(app), Listen(), limits=limits, graceful_seconds=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from canaries import SECRET_VALUE
 from house import POLICY
 
 from yoi_bundles.cli.exit_codes import (
@@ -24,7 +25,7 @@ from yoi_bundles.cli.exit_codes import (
 @pytest.fixture
 def policy(tmp_path, monkeypatch):
     """A host policy that accepts the workspace `team`."""
-    monkeypatch.setenv("TEST_MODEL_KEY", "canary-model-key-value")
+    monkeypatch.setenv("TEST_MODEL_KEY", SECRET_VALUE)
     (tmp_path / "mounted").mkdir()
     path = tmp_path / "etc" / "policy.toml"
     path.parent.mkdir()

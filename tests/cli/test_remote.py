@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from canaries import SECRET_VALUE
 from house import POLICY, serving
 
 from yoi_bundles.backend.app import create_app as backend_app
@@ -44,7 +45,7 @@ def backend(team, tmp_path, data):
 
 @pytest.fixture
 def policy(tmp_path, monkeypatch):
-    monkeypatch.setenv("TEST_MODEL_KEY", "canary-model-key-value")
+    monkeypatch.setenv("TEST_MODEL_KEY", SECRET_VALUE)
     (tmp_path / "mounted").mkdir()
     path = tmp_path / "etc" / "policy.toml"
     path.parent.mkdir()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from canaries import SECRET_VALUE
 from house import (
     OTHER,
     POLICY,
@@ -513,7 +514,7 @@ TABLE = {
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    monkeypatch.setenv("TEST_MODEL_KEY", "canary-model-key-value")
+    monkeypatch.setenv("TEST_MODEL_KEY", SECRET_VALUE)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("YOI_BUNDLES_DATA", str(tmp_path / "data"))
     for name in ("BACKEND", "RUNTIME", "TOKEN", "TOKEN_FILE", "POLICY", "VISIBILITY"):

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+from canaries import SECRET_VALUE, WATCH, command_of, look_at_output
 from house import POLICY, TEAM, publish_request, worker_request, workspace_files
 
 from yoi_bundles.errors import RevisionConflictError, TransportError
@@ -59,6 +60,7 @@ class Process:
         if self.popen.poll() is None:
             self.popen.kill()
             self.popen.wait(SECONDS)
+        look_at_output(WATCH, command_of(self.popen.args), self.line + self.log.read_text())
         self.popen.stdout.close()
 
 
@@ -69,7 +71,7 @@ class Place:
         self.root, self._stack = root, stack
         self.environment = {
             **{key: value for key, value in os.environ.items() if "YOI_BUNDLES" not in key},
-            "TEST_MODEL_KEY": "canary-model-key-value",
+            "TEST_MODEL_KEY": SECRET_VALUE,
             "PYTHONUNBUFFERED": "1",
             "NO_COLOR": "1",
         }

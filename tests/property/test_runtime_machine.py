@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from canaries import SECRET_VALUE
 from house import TEAM, House, worker_request
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ class RuntimeMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        os.environ["TEST_MODEL_KEY"] = "canary-model-key-value"
+        os.environ["TEST_MODEL_KEY"] = SECRET_VALUE
         self.root = Path(tempfile.mkdtemp(prefix="yoi-machine-"))
         self.house = House(self.root)
         self.backend = self.house.backend()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from canaries import SECRET_VALUE
 from house import POLICY
 
 from yoi_bundles.cli.main import run
@@ -46,7 +47,7 @@ def yoi(capsys, monkeypatch, tmp_path):
 @pytest.fixture
 def policy(tmp_path, monkeypatch):
     """A host policy that accepts the workspace `team`."""
-    monkeypatch.setenv("TEST_MODEL_KEY", "canary-model-key-value")
+    monkeypatch.setenv("TEST_MODEL_KEY", SECRET_VALUE)
     (tmp_path / "mounted").mkdir()
     path = tmp_path / "etc" / "policy.toml"
     path.parent.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from canaries import SECRET_VALUE
 from house import OTHER, POLICY, TEAM, worker_request
 
 from yoi_bundles.errors import (
@@ -117,7 +118,7 @@ def test_a_synced_worker_is_launched_with_real_directories_and_secrets(house, he
     plan = runtime.work.launch(WorkerId("worker-1"))
 
     assert [mount.path for mount in plan.mounts] == [(house.root / "mounted").resolve()]
-    assert plan.read_secret(plan.spec.secrets[0]).reveal() == "canary-model-key-value"
+    assert plan.read_secret(plan.spec.secrets[0]).reveal() == SECRET_VALUE
 
 
 def test_a_launch_obeys_the_policy_in_force(house, held):

@@ -181,18 +181,18 @@ def test_a_signal_between_the_announcement_and_the_start_stops_the_server(kept_l
 
 def test_every_logged_line_is_a_json_object(kept_logging, capsys):
     configure_logging("info")
-    logging.getLogger("yoi_bundles.test").info("two\nlines %s", "and\x1b[31m")
-    logging.getLogger("yoi_bundles.test").debug("not this")
+    logging.getLogger("tests.serving").info("two\nlines %s", "and\x1b[31m")
+    logging.getLogger("tests.serving").debug("not this")
     try:
         raise ValueError("why")
     except ValueError:
-        logging.getLogger("yoi_bundles.test").exception("failed")
+        logging.getLogger("tests.serving").exception("failed")
 
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
     assert [line["event"] for line in lines] == ["two\nlines and\x1b[31m", "failed"]
     assert [line["level"] for line in lines] == ["info", "error"]
-    assert lines[0]["logger"] == "yoi_bundles.test"
+    assert lines[0]["logger"] == "tests.serving"
     assert "ValueError: why" in lines[1]["exception"]
     assert logging.getLogger("httpx2").level == logging.WARNING
 
