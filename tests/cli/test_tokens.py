@@ -55,6 +55,14 @@ def test_a_token_is_changed_in_two_steps(yoi, server):
     assert yoi(server, "token", "rotate", "ada", "--finish").code == NOT_FOUND
 
 
+def test_a_finished_rotation_says_so_to_machines(yoi, server):
+    yoi(server, "token", "rotate", "ada", "-o", "new.token")
+
+    finished = yoi(server, "token", "rotate", "ada", "--finish", "--json")
+
+    assert finished.json == {"name": "ada", "token": None}
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90s", 90), ("30m", 1800), ("24h", 86400), ("7d", 604800)]
 )

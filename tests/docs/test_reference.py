@@ -17,6 +17,9 @@ from yoi_bundles.cli import exit_codes
 from yoi_bundles.cli.exit_codes import EXIT_CODE
 from yoi_bundles.cli.main import COMMANDS
 from yoi_bundles.model.limits import DEFAULT_LIMITS
+from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS
+from yoi_bundles.wire.connections import DEFAULT_CONNECTION_LIMITS
+from yoi_bundles.wire.guard import DEFAULT_PACE
 from yoi_bundles.wire.problems import STATUS
 
 SOURCES = sorted((ROOT / "yoi_bundles").rglob("*.py"))
@@ -139,6 +142,26 @@ def test_the_limits_shown_are_those_of_the_code():
         REQUEST_BYTES,
         64,
     ]
+
+
+def test_the_bounds_of_callers_shown_are_those_of_the_code():
+    """Numbers in the order in which the sections name them."""
+
+    def numbers(heading: str) -> list[int]:
+        found = re.findall(r"(?<![\w.-])\d[\d,]*(?= )", section(read("http-api.md"), heading))
+        return [int(number.replace(",", "")) for number in found]
+
+    of_requests, of_connections = DEFAULT_REQUEST_LIMITS, DEFAULT_CONNECTION_LIMITS
+    assert numbers("How much is answered")[:5] == [
+        of_requests.requests_per_second, of_requests.burst_requests,
+        of_requests.concurrent_requests, 429, of_requests.failures_per_minute,
+    ]  # fmt: skip
+    shown = set(numbers("What is not read"))
+    assert shown >= {
+        of_connections.connections, of_connections.head_seconds, of_connections.idle_seconds,
+        of_connections.unread_seconds, of_connections.head_bytes, DEFAULT_PACE.idle_seconds,
+        DEFAULT_PACE.grace_seconds, DEFAULT_PACE.bytes_per_second,
+    }  # fmt: skip
 
 
 # --- endpoints ---

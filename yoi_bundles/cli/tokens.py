@@ -160,12 +160,19 @@ def _rotate_command(open_server: Open, clock: Callable[[], datetime]) -> click.C
         with open_server(data) as server:
             if is_finish:
                 server.credentials.finish_rotation(name)
-                say(f"{good('forgot')} the older token of {name}")
+                _say_finished(name, is_json=is_json)
                 return
             made = _rotated(server.credentials, name, clock(), keep_old, output)
         _show(made, output, is_json=is_json)
 
     return rotate
+
+
+def _say_finished(name: str, *, is_json: bool) -> None:
+    if is_json:
+        print_json({"name": name, "token": None})
+    else:
+        say(f"{good('forgot')} the older token of {name}")
 
 
 def _rotated(

@@ -124,4 +124,7 @@ def network_of(address: str) -> str:
 
 
 def _refusal(message: str, wait_seconds: float) -> TooManyRequestsError:
-    return TooManyRequestsError(message, retry_after_seconds=max(1, math.ceil(wait_seconds)))
+    seconds = max(1, math.ceil(wait_seconds))
+    return TooManyRequestsError(
+        message, hint=f"ask again in {seconds} s", retry_after_seconds=seconds
+    )
