@@ -280,7 +280,7 @@ def verify_tidy(root: Path) -> None:
     left = [
         name
         for name in names
-        if "tmp_yoi_" in name or (name.endswith(".lock") and "yoi.lock" not in name)
+        if "yoi_tmp_" in name or (name.endswith(".lock") and "yoi.lock" not in name)
     ]
     assert left == [], left
     packs = {Path(name).stem for name in names if name.endswith(".pack")}

@@ -13,6 +13,7 @@ from pathlib import Path
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
+from yoi_bundles.store.damage import has_pack_trailer
 from yoi_bundles.store.faults import storage_faults
 
 KEEP_FILES = 256
@@ -67,6 +68,10 @@ class BundleFiles:
         path = directory / f"{target.commit}-{'full' if base is None else base}.bundle"
         with storage_faults("build a bundle file"):
             size = _touch(path)
+            if size is not None and not has_pack_trailer(path):
+                # What is served is what was built: a Runtime would refuse it, and remember that.
+                path.unlink(missing_ok=True)
+                size = None
             if size is None:
                 directory.mkdir(parents=True, exist_ok=True)
                 with _locked(directory / "lock"):

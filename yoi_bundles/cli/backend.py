@@ -18,6 +18,7 @@ from yoi_bundles.cli.options import (
 from yoi_bundles.cli.reloading import reloading
 from yoi_bundles.cli.service_manager import announce_ready
 from yoi_bundles.cli.tokens import token_group
+from yoi_bundles.cli.upkeep import backend_gc, backend_repair
 from yoi_bundles.model.clock import utc_now
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.group("backend")
 def command() -> None:
-    """Run a Backend and manage its tokens."""
+    """Run a Backend, look after its repositories, and manage its tokens."""
 
 
 @command.command("serve")
@@ -66,6 +67,8 @@ def serve_(
         )
 
 
+command.add_command(backend_gc)
+command.add_command(backend_repair)
 command.add_command(
     token_group(open_backend, ["publisher", "operator", "browser"], utc_now), "token"
 )

@@ -48,6 +48,7 @@ def command(*, policy: Path | None, visibility: Path | None, data: Path, is_json
         _data(data),
         _policy(policy, data),
         _visibility(visibility),
+        *_databases(data),
         *_repositories(data),
     ]
     is_well = all(check.verdict != "error" for check in checks)
@@ -121,6 +122,26 @@ def _visibility(visibility: Path | None) -> Check:
     return Check("visibility", "ok", f"{visibility.name}, {len(found.rule)} rules")
 
 
+def _databases(data: Path) -> Iterator[Check]:
+    from sqlalchemy import MetaData
+
+    from yoi_bundles.wire.database import Database
+
+    for file in (data / "backend" / "registry.sqlite3", data / "runtime" / "catalog.sqlite3"):
+        if not file.is_file():
+            continue
+        try:
+            opened = Database(file, MetaData())
+            try:
+                opened.verify()
+            finally:
+                opened.close()
+        except BundleError as error:
+            yield Check(file.name, "error", error.message, error.hint or "")
+        else:
+            yield Check(file.name, "ok", "every page is sound")
+
+
 def _repositories(data: Path) -> Iterator[Check]:
     from yoi_bundles.runtime.audit import audit_data
 
@@ -132,6 +153,12 @@ def _repositories(data: Path) -> Iterator[Check]:
     for report in reports:
         name = f"{report.where} {report.workspace}"
         if report.problems:
-            yield Check(name, "error", report.problems[0], "publish or sync it again")
+            hint = f"`yoi-bundles {report.where} repair`, then publish or sync it again"
+            yield Check(name, "error", report.problems[0], hint)
         else:
             yield Check(name, "ok", f"{report.objects} objects are sound")
+        if report.set_aside:
+            kept = (
+                f"{len(report.set_aside)} damaged files are kept, the newest {report.set_aside[-1]}"
+            )
+            yield Check(name, "warning", kept, "look why the disk fails; then remove `damaged/`")

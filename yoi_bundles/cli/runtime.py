@@ -38,6 +38,7 @@ from yoi_bundles.cli.output import (
 from yoi_bundles.cli.reloading import reloading
 from yoi_bundles.cli.service_manager import announce_ready
 from yoi_bundles.cli.tokens import token_group
+from yoi_bundles.cli.upkeep import runtime_gc, runtime_repair
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import RuntimeId, WorkspaceId
 from yoi_bundles.wire.messages import NewPushToken, RegisterRuntime, RuntimeView
@@ -87,6 +88,7 @@ def serve_(
         _following(runtime, remote, follow, poll_seconds),
         reloading(runtime.policy.reload),
     ):
+        runtime.held.upkeep.inspect()
         serve(
             create_app(runtime),
             listen,
@@ -133,6 +135,8 @@ def _open_catalog(data: Path) -> Iterator[Catalog]:
         catalog.close()
 
 
+command.add_command(runtime_gc)
+command.add_command(runtime_repair)
 command.add_command(token_group(_open_catalog, ["backend", "operator"], utc_now), "token")
 
 

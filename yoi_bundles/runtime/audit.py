@@ -27,12 +27,14 @@ class AuditReport:
         where: ``backend`` or ``runtime``.
         objects: Objects and checked-out files hashed.
         problems: A line each.
+        set_aside: Names of damaged files that were found before and are kept.
     """
 
     where: str
     workspace: WorkspaceId
     objects: int
     problems: tuple[str, ...]
+    set_aside: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -41,6 +43,7 @@ class AuditReport:
             "workspace": str(self.workspace),
             "objects": self.objects,
             "problems": list(self.problems),
+            "set_aside": list(self.set_aside),
         }
 
 
@@ -95,10 +98,12 @@ def _audit(
     spelled: str | None,
 ) -> AuditReport:
     problems: list[str] = []
+    kept: tuple[str, ...] = ()
     seen = 0
     try:
         store = repositories.get(name)
         digest = None if spelled is None else get_spelled_revision(store, spelled).digest
+        kept = store.list_set_aside()
         report = store.verify(digest)
         seen = report.objects
         problems += [_shown(one) for one in report.problems]
@@ -110,7 +115,7 @@ def _audit(
         raise
     except BundleError as error:
         problems.append(f"{error.code}: {error.message}")
-    return AuditReport(where, name, seen, tuple(problems))
+    return AuditReport(where, name, seen, tuple(problems), kept)
 
 
 def _shown(problem: StoreProblem) -> str:
@@ -124,5 +129,6 @@ def _shown(problem: StoreProblem) -> str:
 def _checked_files(checkouts: CheckoutArea, digest: Digest) -> Iterator[bytes]:
     checkout = checkouts.find(digest)
     if checkout is not None:
+        checkout.verify_names()
         for path in checkout.reader.entries():
             yield checkout.reader.read(path)

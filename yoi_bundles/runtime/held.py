@@ -196,7 +196,13 @@ class HeldBundles:
         None either if something is damaged: a full bundle is needed then.
         """
         store = self._repositories.find(workspace)
-        return () if store is None or self.upkeep.is_damaged(workspace) else store.haves()
+        if store is None or self.upkeep.is_damaged(workspace):
+            return ()
+        try:
+            return store.haves()
+        except StoreCorruptError:
+            self.upkeep.mend(workspace)
+            return ()
 
     def revision(self, workspace: WorkspaceId, digest: Digest, commit: CommitId | None) -> Revision:
         """The held revision a bundle ref means.

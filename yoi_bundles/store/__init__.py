@@ -26,6 +26,7 @@ from yoi_bundles.store.protocol import (
 from yoi_bundles.store.publish import encode_draft
 from yoi_bundles.store.quarantine import Upload
 from yoi_bundles.store.repository import Repository
+from yoi_bundles.store.sources import open_source
 from yoi_bundles.store.spelling import get_spelled_revision
 from yoi_bundles.store.transfer import receive_bundle
 from yoi_bundles.store.trees import compute_digest
@@ -58,6 +59,7 @@ __all__ = [
     "encode_commit",
     "encode_draft",
     "get_spelled_revision",
+    "open_source",
     "parse_commit",
     "read_bundle_header",
     "receive_bundle",

@@ -266,7 +266,7 @@ class CheckoutArea:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with exclusive_lock(self._root / _LOCK_FILE):
+        with storage_faults("write a checkout"), exclusive_lock(self._root / _LOCK_FILE):
             yield
 
     def _index_path(self, digest: Digest) -> Path:

@@ -12,8 +12,11 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-TEMP_PREFIX = "tmp_yoi_"
-"""How every temporary file of ours begins, so that recovery can tell them from git's."""
+TEMP_PREFIX = "yoi_tmp_"
+"""How every temporary file of ours begins, so that recovery can tell them from git's.
+
+Not ``tmp_``: ``git gc --prune=now`` removes such files whoever is writing them.
+"""
 
 
 def sync_directory(path: Path) -> None:

@@ -32,7 +32,7 @@ from yoi_bundles.store.damage import (
     set_aside,
 )
 from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import replace_file
+from yoi_bundles.store.files import make_directories, replace_file
 from yoi_bundles.store.history import History
 from yoi_bundles.store.layout import mend_layout
 from yoi_bundles.store.maintenance import remove_packs
@@ -169,6 +169,7 @@ class Mender:
         path = self._root / DAMAGED / LACKING
         with storage_faults("note what is lacking"):
             if lacking:
+                make_directories(path.parent, 0o700)
                 replace_file(path, "".join(f"{one}\n" for one in sorted(lacking)).encode("ascii"))
             else:
                 path.unlink(missing_ok=True)

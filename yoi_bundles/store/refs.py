@@ -19,7 +19,10 @@ from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.files import TEMP_PREFIX, make_directories, sync_directory, write_new_file
 
 _LOOSE = re.compile(rb"([0-9a-f]{64})\n?")
-_PACKED = re.compile(rb"#[^\n]*|\^[0-9a-f]{64}|([0-9a-f]{64}) (refs/[!-~]+)")
+_PACKED = re.compile(
+    rb"#[^\n]*|\^[0-9a-f]{64}"
+    rb"|([0-9a-f]{64}) (refs/bundles/[0-9a-f]{64}|refs/(?!bundles/)[!-~]+)"
+)
 _ANY_REF = re.compile(r"refs/[!-~]+(?<!\.lock)")
 _LOCK_PATIENCE_SECONDS = 5.0
 _LOCK_PAUSE_SECONDS = 0.005

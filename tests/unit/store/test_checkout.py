@@ -199,11 +199,11 @@ def test_a_failed_repair_keeps_what_was_there(area, checkout, source):
 
 
 def test_leftovers_of_a_crash_are_swept_at_start(area, checkout, tmp_path):
-    leftover = tmp_path / "checkouts" / "tmp_yoi_0123"
+    leftover = tmp_path / "checkouts" / "yoi_tmp_0123"
     (leftover / "sub").mkdir(parents=True)
     (leftover / "sub" / "file").write_bytes(b"x")
     (leftover / "sub").chmod(0o555)
-    (tmp_path / "checkouts" / "tmp_yoi_4567").write_bytes(b"")
+    (tmp_path / "checkouts" / "yoi_tmp_4567").write_bytes(b"")
     CheckoutArea(tmp_path / "checkouts")
     assert not list((tmp_path / "checkouts").glob("tmp_*"))
     checkout.verify()

@@ -385,12 +385,12 @@ def test_strange_directories_are_no_workspaces(tmp_path):
     (tmp_path / "Bad Name.git").mkdir()
     (tmp_path / "Bad Name.git" / "config").write_bytes(b"")
     (tmp_path / "empty.git").mkdir()
-    (tmp_path / "tmp_yoi_half").mkdir()
+    (tmp_path / "yoi_tmp_half").mkdir()
     with WorkspaceRepositories(tmp_path) as workspaces:
         assert workspaces.list() == ()
         workspaces.create(WorkspaceId("good"))
         assert workspaces.list() == (WorkspaceId("good"),)
-    assert not (tmp_path / "tmp_yoi_half").exists()
+    assert not (tmp_path / "yoi_tmp_half").exists()
 
 
 def test_a_repository_that_cannot_be_made_leaves_nothing(tmp_path, monkeypatch):
