@@ -41,6 +41,7 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
+    # argparse puts the default of "any number" to the choices as well.
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], metavar="TARGET")
     parser.add_argument("--seconds", type=float, default=60, help="of all targets together")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from fuzz.corpus import read_corpus
+from fuzz.corpus import CORPUS, read_corpus
 from fuzz.target import Target
 
 _GRACE_SECONDS = 60
@@ -105,8 +105,6 @@ def read_report(
         findings: Reproducers that it left.
         new: Inputs that it found interesting.
     """
-    from fuzz.corpus import CORPUS
-
     states = [(int(cov), int(ft)) for _, cov, ft in _STATE.findall(done.stderr)]
     first, last = (states[0], states[-1]) if states else ((0, 0), (0, 0))
     runs, rate = _RUNS.search(done.stderr), _RATE.search(done.stderr)

@@ -26,6 +26,9 @@ MODELS: tuple[type[BaseModel], ...] = (
     StatusReport,
     SyncRequest,
 )
+for _model in MODELS:
+    _model.model_rebuild()  # as a server does at its start, not in the first input
+
 TOKEN = "canary-token-" + "0123456789abcdef" * 2
 
 
