@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "verify": ("verify", "Hash everything that is held again: objects, refs and checkouts."),
     "resolve": ("resolve", "Show what a Worker would be made of, and why; nothing is made."),
     "bundle": ("bundle", "Bundle files for hosts without a network."),
-    "backend": ("backend", "Run a Backend and manage its tokens."),
+    "backend": ("backend", "Run a Backend, look after its repositories, and manage its tokens."),
     "runtime": ("runtime", "Run a Runtime on this host; register and list Runtimes at a Backend."),
     "sync": ("sync", "Push a workspace's newest revision to the Runtimes that may see it."),
     "worker": ("worker", "Create, list and show Workers of a Runtime."),

@@ -118,9 +118,8 @@ def is_repository(path: Path) -> bool:
 
 def find_layout_fault(path: Path) -> str | None:
     """What git needs to see a repository here at all, and is not as we made it."""
-    if not _is_head_sound(path):
-        return "HEAD is lost or damaged"
-    return next((f"{name} is lost" for name in _DIRECTORIES if not (path / name).is_dir()), None)
+    # A clone that was put here lacks some of our directories; it is whole without them.
+    return None if _is_head_sound(path) else "HEAD is lost or damaged"
 
 
 def _is_head_sound(path: Path) -> bool:
