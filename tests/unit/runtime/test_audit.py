@@ -45,6 +45,7 @@ def test_both_places_are_looked_at(data):
     assert all(one.objects > 90 for one in reports)
     assert reports[0].as_json() == {
         "where": "backend", "workspace": "other", "objects": reports[0].objects, "problems": [],
+        "set_aside": [],
     }  # fmt: skip
 
 
@@ -85,3 +86,13 @@ def test_a_checkout_that_was_tampered_with_is_found(data):
     (report,) = [one for one in audit_data(data) if one.where == "runtime"]
 
     assert report.problems[0].startswith("store_corrupt: ")
+
+
+def test_an_extra_file_in_a_checkout_is_found(data):
+    file = next((data / "runtime" / "checkouts").rglob("bundle.toml"))
+    file.parent.chmod(0o700)
+    file.with_name("extra.md").write_text("more")
+
+    (report,) = [one for one in audit_data(data) if one.where == "runtime"]
+
+    assert "extra files" in report.problems[0]
