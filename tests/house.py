@@ -24,6 +24,7 @@ from yoi_bundles.model.request import BundleRef, CreateWorkerRequest, Intent
 from yoi_bundles.model.revision import Provenance
 from yoi_bundles.model.texts import Label
 from yoi_bundles.runtime.service import Runtime
+from yoi_bundles.store import compute_digest
 from yoi_bundles.wire.connections import DEFAULT_CONNECTION_LIMITS, ConnectionLimits
 from yoi_bundles.wire.http import ClientLimits, HttpClient
 from yoi_bundles.wire.messages import PublishReply, PublishRequest, RegisterRuntime
@@ -113,6 +114,11 @@ def publish_request(files: dict[RelativePath, bytes], **changes: object) -> Publ
         "message": "A change",
     }
     return PublishRequest(**(values | changes))  # type: ignore[arg-type]
+
+
+def digest_of(request: PublishRequest) -> Digest:
+    """The digest that a request of all files makes."""
+    return compute_digest({path: text.encode() for path, text in request.files.items()})
 
 
 def worker_request(
@@ -226,7 +232,8 @@ def serving(app: object, limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS) -
     """Serve an ASGI app from a thread until the block ends, as the product serves it."""
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
-    config = make_config(watched(app), Listen(), limits=limits, graceful_seconds=1)
+    config = make_config(app, Listen(), limits=limits, graceful_seconds=1)  # type: ignore[arg-type]
+    config.app = watched(config.app)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
