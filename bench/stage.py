@@ -16,8 +16,8 @@ from pathlib import Path
 from bench.cpu import ServerProcess
 from bench.gitweb import GitWeb
 from bench.workload import WORKSPACE, edit, make_files
+from yoi_bundles.backend.publisher import WorkspacePublisher
 from yoi_bundles.backend.service import Backend
-from yoi_bundles.backend.source import read_workspace
 from yoi_bundles.model.ids import CommitId, RelativePath, RuntimeId
 from yoi_bundles.model.revision import Provenance, Revision
 from yoi_bundles.runtime.follow import Follower
@@ -29,6 +29,10 @@ from yoi_bundles.wire.messages import PublishReply, PublishRequest, RegisterRunt
 POLICY = 'schema = 1\n\n[bundles]\nworkspaces = ["bench"]\n'
 VISIBILITY = 'schema = 1\n\n[[rule]]\nworkspaces = ["bench"]\n'
 BRANCH = "+main:main"
+PROVENANCE = Provenance(
+    source_kind="directory", source_uri="bench", published_by="Bench <bench@example.org>",
+    built_with="bench",
+)  # fmt: skip
 _START_SECONDS = 30
 
 
@@ -44,10 +48,7 @@ def make_request(files: dict[RelativePath, bytes]) -> PublishRequest:
     """What a publisher sends."""
     return PublishRequest(
         files={path: data.decode() for path, data in files.items()},
-        provenance=Provenance(
-            source_kind="directory", source_uri="bench", published_by="Bench <bench@example.org>",
-            built_with="bench",
-        ),
+        provenance=PROVENANCE,
         message="One edit",
     )  # fmt: skip
 
@@ -72,6 +73,7 @@ class Stage:
     server: ServerProcess = field(init=False)
     web: GitWeb = field(init=False)
     publisher: HttpClient = field(init=False)
+    work_publisher: WorkspacePublisher = field(init=False)
     token: str = field(init=False)
     """Of a Runtime that stands for all clients whose own name does not matter."""
 
@@ -107,8 +109,7 @@ class Stage:
 
     def publish_work(self) -> PublishReply:
         """Publish the work tree in this process, as a long-running publisher does."""
-        files = dict(read_workspace(self.work).files)
-        return self.backend.publishing.publish(WORKSPACE, make_request(files))
+        return self.work_publisher.publish(self.backend.publishing, provenance=PROVENANCE)
 
     def publish_everywhere(self) -> None:
         """An edit on both sides: the git server takes the very commit the Backend made."""
@@ -178,6 +179,7 @@ def open_stage(root: Path, size: int, *, revisions: int) -> Iterator[Stage]:
         stage.publisher = HttpClient(stage.url, token)
         stack.callback(stage.publisher.close)
         _make_mirror(stage)
+        stage.work_publisher = WorkspacePublisher(stage.work)
         stage.web = GitWeb(root / "web", root / "git")
         stack.callback(stage.web.close)
         yield stage

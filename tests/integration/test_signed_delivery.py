@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from house import POLICY, START, TEAM, publish_request, worker_request, workspace_files
+from house import POLICY, START, TEAM, digest_of, publish_request, worker_request, workspace_files
 from signing_keys import DEV, Keys, needs_ssh, run
 
 from yoi_bundles.backend.presigned import sign_request
@@ -56,7 +56,14 @@ def publish(backend, keys=None, key="dev", text="", when=None):
     if keys is not None:
         store = backend.publishing._repositories.find(TEAM)
         head = None if store is None else store.find_head()
-        request = sign_request(request, TEAM, head, created_at=when or START, sign=keys.signer(key))
+        request = sign_request(
+            request,
+            TEAM,
+            head,
+            digest=digest_of(request),
+            created_at=when or START,
+            sign=keys.signer(key),
+        )
     return backend.publishing.publish(TEAM, request).revision
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import io
 
 import pytest
-from house import OTHER, POLICY, START, TEAM, publish_request, worker_request, workspace_files
+from house import (
+    OTHER,
+    POLICY,
+    START,
+    TEAM,
+    digest_of,
+    publish_request,
+    worker_request,
+    workspace_files,
+)
 from signing_keys import DEV, Keys, needs_ssh, run
 
 from yoi_bundles.backend.presigned import sign_request
@@ -55,7 +64,9 @@ class Evil:
         head = self.publishing.workspace(workspace).head if workspace in names else None
         if key:
             sign = self.keys.signer(key)
-            request = sign_request(request, workspace, head, created_at=START, sign=sign)
+            request = sign_request(
+                request, workspace, head, digest=digest_of(request), created_at=START, sign=sign
+            )
         return self.publishing.publish(workspace, request).revision
 
     def git(self, *arguments, workspace=TEAM, data=None):

@@ -14,7 +14,7 @@ from datetime import datetime
 from yoi_bundles.errors import BundleError, InvalidInputError, RevisionConflictError
 from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft
-from yoi_bundles.store import ParsedCommit, compute_digest, encode_draft, parse_commit
+from yoi_bundles.store import ParsedCommit, encode_draft, parse_commit
 from yoi_bundles.wire.messages import PublishRequest
 
 
@@ -23,6 +23,7 @@ def sign_request(
     workspace: WorkspaceId,
     head: Revision | None,
     *,
+    digest: Digest,
     created_at: datetime,
     sign: CommitSigner,
 ) -> PublishRequest:
@@ -32,6 +33,7 @@ def sign_request(
         request: What is to be published.
         workspace: Whose it is.
         head: The newest revision at the Backend, or None if there is none.
+        digest: Of the tree that the request makes.
         created_at: Becomes the commit's time, at which the key must be valid; with a time zone.
         sign: Makes the signature; not called if the head carries these files already.
 
@@ -41,7 +43,6 @@ def sign_request(
         BundleError: Whatever the signer raises.
     """
     at = None if head is None else head.commit
-    digest = _digest_of(request)
     if head is not None and head.digest == digest:
         verify_signed(head)
         # Nothing is to be made; if another revision comes in between, nothing unsigned is made.
@@ -102,12 +103,6 @@ def signer_of(parsed: ParsedCommit) -> CommitSigner:
         return parsed.signature
 
     return sign
-
-
-def _digest_of(request: PublishRequest) -> Digest:
-    return compute_digest(
-        {path: text.encode("utf-8", "surrogatepass") for path, text in request.files.items()}
-    )
 
 
 def _wrong(reason: str) -> InvalidInputError:

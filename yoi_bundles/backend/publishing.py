@@ -10,14 +10,27 @@ from datetime import datetime
 from pathlib import Path
 
 from yoi_bundles.backend.presigned import read_signed, signer_of, verify_signed
-from yoi_bundles.content import CheckedTrees, check_tree, raise_findings
+from yoi_bundles.content import (
+    CheckedTrees,
+    CheckResult,
+    check_files,
+    check_tree,
+    raise_if_refused,
+)
 from yoi_bundles.content.memory import MemoryTree
-from yoi_bundles.errors import ChannelGoneError, InvalidInputError, InvalidManifestError
+from yoi_bundles.errors import (
+    BundleMissingError,
+    ChannelGoneError,
+    ForbiddenPathError,
+    InvalidInputError,
+    InvalidManifestError,
+    TooLargeError,
+)
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.model.revision import Revision, RevisionDraft
-from yoi_bundles.model.tree import TreeChange
+from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft
+from yoi_bundles.model.tree import ContentCheck, TreeChange, TreeReader
 from yoi_bundles.store import (
     UNSET,
     BundleStore,
@@ -75,11 +88,51 @@ class Publishing:
         files = {
             path: text.encode("utf-8", "surrogatepass") for path, text in request.files.items()
         }
+        if self._repositories.find(workspace) is None:
+            self._verify_first(workspace, files, request)
+        checked: list[CheckResult] = []
+        try:
+            result = self._store(
+                workspace,
+                files,
+                request,
+                lambda tree: checked.append(self._check(workspace, tree)),
+            )
+        except (ForbiddenPathError, TooLargeError):
+            if request.base is None:
+                # The store stops at the first; the publisher wants to know of all.
+                raise_if_refused(check_files(files, limits=self._limits))
+            raise
+        return PublishReply(
+            revision=result.revision, is_new=result.is_new, warnings=checked[-1].findings
+        )
+
+    def _verify_first(
+        self, workspace: WorkspaceId, files: Mapping[RelativePath, bytes], request: PublishRequest
+    ) -> None:
+        """What cannot become a commit must not leave an empty repository behind.
+
+        Raises:
+            BundleError: It cannot.
+        """
+        if request.base is not None or request.removed:
+            raise BundleMissingError(
+                f"the workspace {workspace} has no revision to begin with", hint="send all files"
+            )
+        raise_if_refused(check_files(files, limits=self._limits))
         tree = MemoryTree(files, compute_digest(files))
+        self._check(workspace, tree)
+        draft = RevisionDraft(self._clock(), request.provenance, request.message)
+        encode_draft(draft, tree.digest, None, workspace)
+
+    def _check(self, workspace: WorkspaceId, tree: TreeReader) -> CheckResult:
+        """The content check; only what differs from the tree before it is looked at.
+
+        Raises:
+            BundleError: The content is refused (with every finding), or it is another workspace's.
+        """
         checked = check_tree(tree, workspace=workspace, limits=self._limits, cache=self._checked)
-        if checked.bundle is None:
-            raise_findings(checked.findings)
-        info = checked.bundle.manifest
+        info = raise_if_refused(checked).manifest
         if info.value.workspace.id != workspace:
             line = info.source.line_of(("workspace", "id"))
             raise InvalidManifestError(
@@ -89,30 +142,38 @@ class Publishing:
                 file="bundle.toml",
                 line=line,
             )
-        result = self._store(workspace, files, request)
-        return PublishReply(
-            revision=result.revision, is_new=result.is_new, warnings=checked.findings
-        )
+        return checked
 
     def _store(
-        self, workspace: WorkspaceId, files: Mapping[RelativePath, bytes], request: PublishRequest
+        self,
+        workspace: WorkspaceId,
+        files: Mapping[RelativePath, bytes],
+        request: PublishRequest,
+        check_content: ContentCheck,
     ) -> PublishResult:
         expected: Expected = UNSET if request.expected is None else request.expected
         draft = RevisionDraft(self._clock(), request.provenance, request.message)
-        if self._repositories.find(workspace) is None:
-            # What cannot become a commit must not leave an empty repository behind.
-            encode_draft(draft, compute_digest(files), None, workspace)
-        if request.signed_commit is None:
-            return self._repositories.create(workspace).publish(files, draft, expected=expected)
-        signed = read_signed(request.signed_commit, workspace)
-        parent = signed.revision.parent
-        if expected not in {UNSET, parent}:
-            raise InvalidInputError("the signed commit builds on another revision than is expected")
-        draft = replace(draft, created_at=signed.revision.created_at)
+        sign: CommitSigner | None = None
+        if request.signed_commit is not None:
+            signed = read_signed(request.signed_commit, workspace)
+            parent = signed.revision.parent
+            if expected not in {UNSET, parent}:
+                raise InvalidInputError(
+                    "the signed commit builds on another revision than is expected"
+                )
+            draft = replace(draft, created_at=signed.revision.created_at)
+            expected, sign = parent, signer_of(signed)
         result = self._repositories.create(workspace).publish(
-            files, draft, expected=parent, sign=signer_of(signed)
+            files,
+            draft,
+            base=request.base,
+            removed=request.removed,
+            expected=expected,
+            check_content=check_content,
+            sign=sign,
         )
-        verify_signed(result.revision)
+        if sign is not None:
+            verify_signed(result.revision)
         return result
 
     def list(self) -> WorkspaceList:

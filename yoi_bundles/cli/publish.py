@@ -21,12 +21,11 @@ from yoi_bundles.cli.options import (
     values_from_options,
 )
 from yoi_bundles.cli.output import dim, good, print_finding, print_json, say
-from yoi_bundles.errors import BundleMissingError
-from yoi_bundles.model.ids import CommitId, WorkspaceId
+from yoi_bundles.model.ids import CommitId
 
 if TYPE_CHECKING:
-    from yoi_bundles.cli.ports import PublishingPort
-    from yoi_bundles.wire.messages import PublishReply, PublishRequest
+    from yoi_bundles.model.revision import CommitSigner
+    from yoi_bundles.wire.messages import PublishReply
 
 
 @click.command("publish")
@@ -67,61 +66,55 @@ def command(
     if the revision is published to a Backend.
     """
     from yoi_bundles.backend.provenance import read_provenance
-    from yoi_bundles.backend.publishing import texts_of
-    from yoi_bundles.backend.source import read_workspace
-    from yoi_bundles.content import check_files, raise_findings
-    from yoi_bundles.store import compute_digest
-    from yoi_bundles.wire.messages import PublishRequest
+    from yoi_bundles.backend.publisher import WorkspacePublisher
 
-    files = read_workspace(directory).files
-    checked = check_files(files)
-    if checked.bundle is None:
-        raise_findings(checked.findings)
-    workspace = checked.bundle.manifest.value.workspace.id
     if dry_run:
-        digest = str(compute_digest(files))
-        if is_json:
-            print_json({"workspace": str(workspace), "digest": digest, "dry_run": True})
-        else:
-            say(f"{workspace} would be published as digest {digest}")
+        _print_dry_run(directory, is_json=is_json)
         return
     with values_from_options():
-        request = PublishRequest(
-            files=texts_of(files),
-            provenance=read_provenance(
-                directory,
-                published_by=author or _author(directory),
-                built_with=f"yoi-bundles {__version__}",
-            ),
-            message=message,
-            expected=None if expected is None else CommitId.parse(expected),
+        provenance = read_provenance(
+            directory,
+            published_by=author or _author(directory),
+            built_with=f"yoi-bundles {__version__}",
         )
+        wanted = None if expected is None else CommitId.parse(expected)
     port = publishing_port(data, remote)
+    publisher = WorkspacePublisher(directory)
     try:
-        if sign is not None:
-            request = _signed(request, workspace, port, sign)
-        reply = port.publish(workspace, request)
+        with values_from_options():
+            reply = publisher.publish(
+                port,
+                provenance=provenance,
+                message=message,
+                expected=wanted,
+                sign=None if sign is None else _signer(sign),
+            )
     finally:
         port.close()
-    _print_reply(reply, len(files), is_json=is_json)
+    _print_reply(reply, publisher.count, is_json=is_json)
 
 
-def _signed(
-    request: PublishRequest, workspace: WorkspaceId, port: PublishingPort, key: str
-) -> PublishRequest:
-    from yoi_bundles.backend.presigned import sign_request
+def _print_dry_run(directory: Path, *, is_json: bool) -> None:
+    from yoi_bundles.backend.source import read_workspace
+    from yoi_bundles.content import check_files, raise_if_refused
+    from yoi_bundles.store import compute_digest
+
+    files = read_workspace(directory).files
+    workspace = raise_if_refused(check_files(files)).manifest.value.workspace.id
+    digest = str(compute_digest(files))
+    if is_json:
+        print_json({"workspace": str(workspace), "digest": digest, "dry_run": True})
+    else:
+        say(f"{workspace} would be published as digest {digest}")
+
+
+def _signer(key: str) -> CommitSigner:
     from yoi_bundles.backend.signing import AGENT, SshCommitSigner
-    from yoi_bundles.model.clock import utc_now
 
-    try:
-        head = port.workspace(workspace).head
-    except BundleMissingError:
-        head = None
-    signer = SshCommitSigner(
+    return SshCommitSigner(
         AGENT if key == AGENT else Path(key).expanduser(),
         is_interactive=sys.stdin.isatty() and sys.stderr.isatty(),
     )
-    return sign_request(request, workspace, head, created_at=utc_now(), sign=signer)
 
 
 def _print_reply(reply: PublishReply, files: int, *, is_json: bool) -> None:

@@ -6,6 +6,7 @@ from yoi_bundles.content.check import (
     CheckResult,
     check_files,
     close_files,
+    raise_if_refused,
 )
 from yoi_bundles.content.check_tree import check_tree, load_bundle, verify_content
 from yoi_bundles.content.findings import raise_findings
@@ -31,5 +32,6 @@ __all__ = [
     "merge_tables",
     "parse_file",
     "raise_findings",
+    "raise_if_refused",
     "verify_content",
 ]

@@ -16,6 +16,7 @@ from yoi_bundles.content.findings import (
     PATH,
     TOO_LARGE,
     cap_findings,
+    raise_findings,
     shown_file,
     sort_findings,
 )
@@ -55,6 +56,17 @@ class CheckResult:
     def has_errors(self) -> bool:
         """Whether the files are no bundle."""
         return self.bundle is None
+
+
+def raise_if_refused(result: CheckResult) -> Bundle:
+    """The bundle of a check.
+
+    Raises:
+        BundleError: The class of the first error found (see `raise_findings`).
+    """
+    if result.bundle is None:
+        raise_findings(result.findings)
+    return result.bundle
 
 
 def check_files(

@@ -9,7 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from yoi_bundles.content.cache import CheckedTree, CheckedTrees, Rules
-from yoi_bundles.content.check import CheckResult, close_files, excess, parse_files
+from yoi_bundles.content.check import (
+    CheckResult,
+    close_files,
+    excess,
+    parse_files,
+    raise_if_refused,
+)
 from yoi_bundles.content.findings import finding_at, raise_findings
 from yoi_bundles.content.parse import ParsedFile
 from yoi_bundles.model.bundle import Bundle
@@ -71,10 +77,7 @@ def load_bundle(
         BundleError: The class of the first error found (see `raise_findings`).
         StoreCorruptError: The reader's bytes are not those their name says.
     """
-    result = check_tree(reader, workspace=workspace, limits=limits, cache=cache)
-    if result.bundle is None:
-        raise_findings(result.findings)
-    return result.bundle
+    return raise_if_refused(check_tree(reader, workspace=workspace, limits=limits, cache=cache))
 
 
 def verify_content(
@@ -104,9 +107,7 @@ def verify_content(
             honour_allow_list=honour_allow_list,
             cache=cache,
         )
-        if result.bundle is None:
-            raise_findings(result.findings)
-        manifest = result.bundle.manifest
+        manifest = raise_if_refused(result).manifest
         written = manifest.value.workspace.id
         if workspace is not None and written != workspace:
             message = f"the workspace id is `{written}`, not `{workspace}`"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from yoi_bundles.content import check_files, raise_findings
+from yoi_bundles.content import check_files, raise_if_refused
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.request import BundleRef, CreateWorkerRequest
 from yoi_bundles.resolve import resolve
@@ -35,19 +35,17 @@ def resolve_directory_files(
         BundleError: The files are wrong, the policy is, or it refuses.
     """
     loaded = load_host_policy(policy, state_directory=state_directory)
-    checked = check_files(files, digest=compute_digest(files))
-    if checked.bundle is None:
-        raise_findings(checked.findings)
-    workspace = checked.bundle.manifest.value.workspace.id
+    bundle = raise_if_refused(check_files(files, digest=compute_digest(files)))
+    workspace = bundle.manifest.value.workspace.id
     facts = observe_host(
         loaded.policy, SecretStore(loaded.policy.secret), PackageInspector(), "embedded"
     )
     return ResolveReport.of(
         resolve(
-            checked.bundle,
+            bundle,
             mode="synced",
             commit=None,
-            request=make_request(BundleRef(workspace=workspace, digest=checked.bundle.digest)),
+            request=make_request(BundleRef(workspace=workspace, digest=bundle.digest)),
             policy=loaded.policy,
             policy_digest=loaded.digest,
             facts=facts,

@@ -12,7 +12,7 @@ from typing import Literal
 from cachetools import LRUCache
 
 from yoi_bundles.builtin import load_builtin_files
-from yoi_bundles.content import check_files, load_bundle, raise_findings
+from yoi_bundles.content import check_files, load_bundle, raise_if_refused
 from yoi_bundles.content.memory import MemoryTree
 from yoi_bundles.errors import InvalidInputError, StoreCorruptError
 from yoi_bundles.model.bundle import Bundle
@@ -66,10 +66,7 @@ class Workers:
         files = load_builtin_files()
         digest = compute_digest(files)
         self._builtin_tree = MemoryTree(files, digest)
-        checked = check_files(files, digest=digest)
-        if checked.bundle is None:
-            raise_findings(checked.findings)
-        self.builtin: Bundle = checked.bundle
+        self.builtin: Bundle = raise_if_refused(check_files(files, digest=digest))
         self.plugins = PluginRegistry()
 
     def resolve(

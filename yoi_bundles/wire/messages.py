@@ -187,9 +187,13 @@ class ResolveReport(Model):
 
 
 class PublishRequest(Model):
-    """All files of a workspace, to become one revision."""
+    """The files of a workspace, to become one revision: all, or what differs from a base."""
 
     files: dict[RelativePath, str]
+    base: Digest | None = None
+    """If set, a bundle that the Backend holds; ``files`` are those that are not as in it."""
+    removed: tuple[RelativePath, ...] = ()
+    """Files of the base that are not in the new revision."""
     provenance: Provenance
     message: Annotated[str, StringConstraints(max_length=4_000)] = ""
     expected: CommitId | None = None

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from house import OTHER, TEAM, publish_request, workspace_files
+from house import OTHER, TEAM, digest_of, publish_request, workspace_files
 
 from yoi_bundles.backend.presigned import sign_request
 from yoi_bundles.backend.publishing import open_publishing
@@ -23,7 +23,9 @@ def publishing(house):
 
 
 def signed(request, head=None, workspace=TEAM, sign=lambda payload: ARMOUR):
-    return sign_request(request, workspace, head, created_at=WHEN, sign=sign)
+    return sign_request(
+        request, workspace, head, digest=digest_of(request), created_at=WHEN, sign=sign
+    )
 
 
 def request(**changes):
@@ -172,9 +174,10 @@ def test_a_head_far_away_in_time_changes_nothing(publishing):
     first = publish(publishing)
     for year in (1971, 9998):
         when = datetime(year, 1, 1, tzinfo=UTC)
+        plain = request(prompts__role__coder=f"\n{year}\n")
         asked = sign_request(
-            request(prompts__role__coder=f"\n{year}\n"), TEAM, first,
-            created_at=when, sign=lambda payload: ARMOUR,
+            plain, TEAM, first,
+            digest=digest_of(plain), created_at=when, sign=lambda payload: ARMOUR,
         )  # fmt: skip
         first = publishing.publish(TEAM, asked).revision
     assert (first.number, first.created_at.year) == (3, 9998)

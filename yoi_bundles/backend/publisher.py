@@ -1,0 +1,167 @@
+"""Publishing one directory again and again: only what changed is read, checked, hashed and sent.
+
+Source: docs/format.md, "The bundle tree, schema 1"; docs/http-api.md, "Workspaces and revisions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from yoi_bundles.backend.presigned import sign_request
+from yoi_bundles.backend.publishing import texts_of
+from yoi_bundles.backend.source import NOTHING, Snapshot, take_snapshot
+from yoi_bundles.content import check_files, parse_file, raise_if_refused
+from yoi_bundles.content.layout import MANIFEST_PATH
+from yoi_bundles.errors import BundleMissingError
+from yoi_bundles.model.clock import utc_now
+from yoi_bundles.model.ids import BlobId, CommitId, Digest, RelativePath, WorkspaceId
+from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+from yoi_bundles.model.revision import CommitSigner, Provenance, Revision
+from yoi_bundles.store.trees import compute_root
+from yoi_bundles.wire.messages import PublishReply, PublishRequest, WorkspaceView
+
+
+class Desk(Protocol):
+    """Where revisions are made: a Backend's library, or a client of one."""
+
+    def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply:
+        """See `Publishing.publish`."""
+        ...
+
+    def workspace(self, workspace: WorkspaceId) -> WorkspaceView:
+        """See `Publishing.workspace`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """A bundle that was made of the directory, and the directory as it was then."""
+
+    workspace: WorkspaceId
+    digest: Digest
+    snapshot: Snapshot
+
+
+class _Content(NamedTuple):
+    """What is to be sent: all files, or what differs from a base."""
+
+    workspace: WorkspaceId
+    snapshot: Snapshot
+    files: Mapping[RelativePath, bytes]
+    base: Digest | None = None
+    removed: tuple[RelativePath, ...] = ()
+
+
+class WorkspacePublisher:
+    """Publishes a workspace's directory; keeps in memory what it was when it was published.
+
+    Args:
+        directory: Holds ``bundle.toml``.
+        limits: Bounds of what is read.
+    """
+
+    def __init__(self, directory: Path, *, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._directory = directory
+        self._limits = limits
+        self._published: _Published | None = None
+
+    @property
+    def count(self) -> int:
+        """Files of the directory when it was last published."""
+        return 0 if self._published is None else len(self._published.snapshot.stamps)
+
+    def publish(
+        self,
+        desk: Desk,
+        *,
+        provenance: Provenance,
+        message: str = "",
+        expected: CommitId | None = None,
+        sign: CommitSigner | None = None,
+    ) -> PublishReply:
+        """Make the directory's files the newest revision; the same files are the same revision.
+
+        Sends what differs from the newest revision if this publisher made it, else everything. What
+        looks like a secret is refused before anything is sent.
+
+        Args:
+            desk: Where to publish.
+            provenance: Where the files come from.
+            message: What changed.
+            expected: The newest revision that the caller knows; another one is a conflict.
+            sign: Signs the commit.
+
+        Raises:
+            BundleError: The directory cannot be read (see `take_snapshot`), what it holds is
+                refused, or as the desk's ``publish``.
+        """
+        content = self._find_difference(desk) or self._read_all()
+        request = PublishRequest(
+            files=texts_of(content.files),
+            base=content.base,
+            removed=content.removed,
+            provenance=provenance,
+            message=message,
+            expected=expected,
+        )
+        if sign is not None:
+            request = sign_request(
+                request,
+                content.workspace,
+                _find_head(desk, content.workspace),
+                digest=_digest_of(content.snapshot),
+                created_at=utc_now(),
+                sign=sign,
+            )
+        reply = desk.publish(content.workspace, request)
+        # The bytes are not kept: the next look reads what it needs.
+        self._published = _Published(
+            content.workspace, reply.revision.digest, replace(content.snapshot, read={})
+        )
+        return reply
+
+    def _find_difference(self, desk: Desk) -> _Content | None:
+        """What differs from the newest revision; None if all files have to be looked at."""
+        last = self._published
+        head = None if last is None else _find_head(desk, last.workspace)
+        if last is None or head is None or head.digest != last.digest:
+            return None
+        snapshot = take_snapshot(self._directory, last.snapshot, limits=self._limits)
+        before = last.snapshot.stamps
+        changed = {
+            RelativePath(path): data
+            for path, data in snapshot.read.items()
+            if path not in before or before[path].blob != snapshot.stamps[path].blob
+        }
+        if MANIFEST_PATH in changed or not all(map(self._is_sound, changed.items())):
+            return None
+        gone = sorted(before.keys() - snapshot.stamps.keys())
+        removed = tuple(RelativePath(path) for path in gone)
+        return _Content(last.workspace, snapshot, changed, last.digest, removed)
+
+    def _is_sound(self, item: tuple[RelativePath, bytes]) -> bool:
+        """Whether a file alone has no fault and nothing that looks like a secret."""
+        parsed = parse_file(item[0], BlobId("0" * 64), item[1], self._limits)
+        return not parsed.findings and not parsed.matches
+
+    def _read_all(self) -> _Content:
+        snapshot = take_snapshot(self._directory, NOTHING, limits=self._limits)
+        files = {RelativePath(path): snapshot.read[path] for path in sorted(snapshot.read)}
+        bundle = raise_if_refused(check_files(files, limits=self._limits))
+        return _Content(bundle.manifest.value.workspace.id, snapshot, files)
+
+
+def _find_head(desk: Desk, workspace: WorkspaceId) -> Revision | None:
+    try:
+        return desk.workspace(workspace).head
+    except BundleMissingError:
+        return None
+
+
+def _digest_of(snapshot: Snapshot) -> Digest:
+    """The digest that the files of a snapshot make."""
+    stamps = snapshot.stamps.items()
+    return compute_root({RelativePath(path): BlobId(stamp.blob) for path, stamp in stamps})
