@@ -1,6 +1,6 @@
 """Publishing one directory again and again: only what changed is read, checked, hashed and sent.
 
-Source: docs/format.md, "The bundle tree, schema 1"; docs/http-api.md, "Workspaces and revisions".
+Source: docs/format.md, "The bundle tree, schema 1"; docs/http-api.md.
 """
 
 from __future__ import annotations

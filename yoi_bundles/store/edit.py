@@ -133,7 +133,12 @@ class _Edit:
         self.objects: dict[Oid, tuple[Kind, bytes]] = {}
 
     def add_files(self, files: Mapping[RelativePath, bytes]) -> dict[str, Oid | None]:
-        """Keep the bytes of files; returns their ids by path."""
+        """Keep the bytes of files; returns their ids by path.
+
+        Raises:
+            ForbiddenPathError: A path is unsafe.
+            TooLargeError: A file is too large.
+        """
         found: dict[str, Oid | None] = {}
         for path, data in files.items():
             parse_tree_path(str(path), self._limits)
@@ -147,7 +152,13 @@ class _Edit:
         return found
 
     def apply(self, base: Oid, changes: _Changes) -> Oid:
-        """The directory after its changes; the empty tree if nothing is left in it."""
+        """The directory after its changes; the empty tree if nothing is left in it.
+
+        Raises:
+            ForbiddenPathError: Two names collide, or a file is where a directory is to be.
+            TooLargeError: Too many entries.
+            InvalidInputError: A file that goes is not there.
+        """
         if not changes:
             return base
         before = self._entries_of(base)
