@@ -9,9 +9,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "unit" / "store"))
 
 import canaries
 from house import House
+from store_factories import WORKSPACE, make_draft, make_files
+
+from yoi_bundles.store import Repository
 
 # One deterministic profile: a failing example is found again by everybody, and a slow machine
 # is no failure.
@@ -36,3 +40,24 @@ def house(tmp_path, monkeypatch):
     built = House(tmp_path)
     yield built
     built.close()
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """An empty repository."""
+    with Repository.create(tmp_path / "team-a.git", WORKSPACE) as opened:
+        yield opened
+
+
+@pytest.fixture
+def published(repository):
+    """A repository with one revision."""
+    repository.publish(make_files(), make_draft())
+    return repository
+
+
+@pytest.fixture
+def peer(tmp_path):
+    """Another empty repository of the same workspace."""
+    with Repository.create(tmp_path / "peer.git", WORKSPACE) as opened:
+        yield opened
