@@ -157,6 +157,7 @@ def test_a_wrong_byte_on_a_runtime_is_found_and_the_same_bundle_sent_again_heals
 ):
     found = repaired = tried = 0
     for number in range(2):
+        damaged.restore()
         victim = packs(damaged.held)[number]
         victim = victim if part in PACK_PARTS else victim.with_suffix(".idx")
         bounds = PACK_PARTS.get(part) or INDEX_PARTS[part]
