@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check fuzz bench-git lock schemas clean coverage
+.PHONY: demo test check fuzz bench bench-quick lock schemas clean coverage
 
 demo: $(STAMP)  ## the main job over real HTTP: publish, sync, verify, resolve, refuse
 	@$(BIN)/yoi-bundles demo $(DEMO_ARGS)
@@ -30,8 +30,24 @@ FUZZ_SECONDS ?= 600
 fuzz: $(STAMP)  ## every parser under atheris: FUZZ_SECONDS=600 in all, FUZZ_TARGETS="pack delta"
 	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS) $(FUZZ_TARGETS)
 
-bench-git: $(STAMP)  ## publish, full sync and one-file sync as ratios against git, in one run
-	$(BIN)/python -m bench.against_git $(BENCH_ARGS)
+BENCH_STAMP := $(VENV)/.installed-bench
+bench: $(BENCH_STAMP)  ## every target against git and the other peers, an hour: BENCH_ARGS="--only resolve"
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-quick: $(BENCH_STAMP)  ## the same in small, in under three minutes: shows that all is measured
+	$(BIN)/python -m bench --quick $(BENCH_ARGS)
+
+# The peers are no part of the project: they come with the first benchmark, not before. One of them
+# needs a package that has no wheel; it is built with the setuptools of the lock.
+$(BENCH_STAMP): $(STAMP) requirements/bench.lock
+	@if [ -x $(BIN)/uv ]; then \
+	    $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes \
+	        --no-build-isolation-package antlr4-python3-runtime -r requirements/bench.lock ; \
+	else \
+	    $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes \
+	        --no-build-isolation -r requirements/bench.lock ; \
+	fi
+	@touch $@
 
 schemas: $(STAMP)  ## write the JSON Schemas and OpenAPI documents that are committed
 	$(BIN)/python -m yoi_bundles schema --write yoi_bundles/schemas
@@ -40,6 +56,8 @@ schemas: $(STAMP)  ## write the JSON Schemas and OpenAPI documents that are comm
 lock:  ## pin every dependency with hashes; the file names no index
 	$(BIN)/uv pip compile --universal --generate-hashes --no-annotate --no-header -p 3.11 \
 	    --extra server --extra dev pyproject.toml -o requirements/dev.lock
+	$(BIN)/uv pip compile --universal --generate-hashes --no-annotate --no-header -p 3.11 \
+	    -c requirements/dev.lock requirements/bench.in -o requirements/bench.lock
 
 $(STAMP): requirements/dev.lock requirements/uv.lock.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -3,66 +3,103 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
+import signal
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from bench.gitweb import find_missing
+from bench.scale import FULL, QUICK, Scale
 from bench.serving import measure_serving
 from bench.stage import open_stage
-from bench.syncing import measure_bytes, measure_publish, measure_syncs, measure_verification
-from bench.table import Row, print_table, write_json
+from bench.syncing import measure_syncing
+from bench.table import Record, print_table, write_json
+from bench.targets import SUITES
 
-SIZES = (50, 1_000, 10_000)
-REVISIONS = 100
+STAGED = {
+    "serving": measure_serving,
+    "syncing": measure_syncing,
+}
+"""Suites that compare workspaces of several sizes with git."""
+ALONE = {}
+"""Suites with a stage of their own."""
 
 
 def main() -> None:
     """Measure, print the table, write it down."""
     options = _parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    suites = options.only or SUITES
     missing = find_missing()
     if missing:
         sys.exit(f"git over HTTP needs {', '.join(missing)}: apt-get install nginx-light fcgiwrap")
-    rows: list[Row] = []
-    for size in options.sizes:
-        rows += _measure_size(size, options)
-    print_table(rows)
+    record = Record()
+    scale = _scale_of(options)
+    started = time.monotonic()
+    for size in scale.sizes:
+        _run_staged(size, [name for name in STAGED if name in suites], scale, record)
+    for name, measure in ALONE.items():
+        if name in suites:
+            _say(name)
+            with _directory() as root:
+                measure(root, scale, record)
+    print_table(record)
+    _say(f"{time.monotonic() - started:.0f} seconds")
     if options.json is not None:
-        write_json(options.json, rows)
+        write_json(options.json, record, {})
+    unmeasured = record.missing(suites)
+    if unmeasured:
+        sys.exit(f"not measured: {', '.join(unmeasured)}")
 
 
-def _measure_size(size: int, options: argparse.Namespace) -> list[Row]:
+def _run_staged(size: int, suites: list[str], scale: Scale, record: Record) -> None:
+    if not suites:
+        return
+    _say(f"{size} files: preparing {scale.revisions} revisions")
+    with _directory() as root, open_stage(root, size, revisions=scale.revisions) as stage:
+        for name in suites:
+            _say(f"{size} files: {name}")
+            STAGED[name](stage, scale, record)
+
+
+@contextlib.contextmanager
+def _directory() -> Iterator[Path]:
+    """An empty directory that is gone afterwards, whatever happens."""
     root = Path(tempfile.mkdtemp(prefix="yoi-bench-"))
     try:
-        _say(f"{size} files: preparing {options.revisions} revisions")
-        with open_stage(root, size, revisions=options.revisions) as stage:
-            rows = []
-            _say(f"{size} files: server CPU, {options.clients} clients of each kind")
-            rows += measure_serving(stage, options.clients)
-            _say(f"{size} files: syncs, publish, bytes, verification, {options.runs} runs")
-            rows += measure_syncs(stage, options.runs)
-            rows.append(measure_publish(stage, options.runs))
-            rows += measure_bytes(stage)
-            rows.append(measure_verification(stage, options.runs))
-            return rows
+        yield root
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
 
+def _scale_of(options: argparse.Namespace) -> Scale:
+    given = {
+        name: value
+        for name in ("sizes", "revisions", "clients", "runs")
+        if (value := getattr(options, name)) is not None
+    }
+    return replace(QUICK if options.quick else FULL, **given)
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--sizes", type=lambda text: [int(one) for one in text.split(",")])
-    parser.add_argument("--revisions", type=int, default=REVISIONS)
-    parser.add_argument("--clients", type=int, default=200)
-    parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--quick", action="store_true", help="small sizes, few runs, no verdict")
-    parser.add_argument("--json", type=Path, help="write the rows to this file too")
-    options = parser.parse_args()
-    if options.quick:
-        options.revisions, options.clients, options.runs = 5, 5, 3
-    options.sizes = options.sizes or (SIZES[:2] if options.quick else SIZES)
-    return options
+    parser.add_argument("--quick", action="store_true", help="small sizes, few runs")
+    parser.add_argument("--only", action="append", choices=SUITES, help="this suite; repeatable")
+    parser.add_argument("--sizes", type=_numbers, metavar="FILES,FILES")
+    parser.add_argument("--revisions", type=int)
+    parser.add_argument("--clients", type=int)
+    parser.add_argument("--runs", type=int)
+    parser.add_argument("--json", type=Path, help="write all that was measured to this file too")
+    return parser.parse_args()
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(one) for one in text.split(","))
 
 
 def _say(text: str) -> None:

@@ -9,24 +9,21 @@ from pathlib import Path
 
 import httpx2
 
+from bench.scale import Scale
 from bench.stage import BRANCH, Stage, git, verify_bare
-from bench.table import Row
+from bench.table import Record
 from bench.workload import WORKSPACE
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.store import Repository, receive_bundle
 
-TARGET = 1 / 20
 
-
-def measure_serving(stage: Stage, clients: int) -> list[Row]:
-    """Three rows for one size. Each client has a connection of its own and verifies what it gets.
-
-    Args:
-        clients: Of each kind.
-    """
-    size = str(len(stage.files))
+def measure_serving(stage: Stage, scale: Scale, record: Record) -> None:
+    """Server CPU of one size. Each client has a connection of its own and verifies what it gets."""
+    clients, size = scale.clients, len(stage.files)
     fresh = _measure(stage, clients, lambda: _receive(stage, None), lambda: _clone(stage, None))
+    record.add("server CPU, fresh Runtime", size, *fresh)
+    record.add("floor: nginx, finished file", size, fresh[0], _measure_floor(stage, clients))
     ours, theirs = stage.root / "before.git", stage.make_bare()
     base = _receive(stage, None, keep=ours)
     git(theirs, "fetch", "-q", stage.git_url, BRANCH)
@@ -34,31 +31,43 @@ def measure_serving(stage: Stage, clients: int) -> list[Row]:
     increment = _measure(
         stage, clients, lambda: _receive(stage, base, ours), lambda: _clone(stage, theirs)
     )
+    record.add("server CPU, increment", size, *increment)
     with _connect(stage) as client:
         etag = client.get(f"/v1/workspaces/{WORKSPACE}/channels/main").headers["etag"]
         news = _measure(stage, clients, lambda: _ask(client, etag), lambda: _ls_remote(stage))
-    return [
-        Row("server CPU, fresh Runtime", size, *fresh, TARGET),
-        Row("server CPU, increment", size, *increment, TARGET),
-        Row('server CPU, "anything new?"', size, *news, TARGET),
-    ]
+    record.add('server CPU, "anything new?"', size, *news)
+    shutil.rmtree(ours)
+    shutil.rmtree(theirs)
 
 
 def _measure(
     stage: Stage, clients: int, ours: Callable[[], object], theirs: Callable[[], object]
 ) -> tuple[float, float]:
-    """Milliseconds of server CPU for each client, ours and git's, interleaved after one of each."""
+    """Milliseconds of server CPU for each client, ours and git's, in turn after one of each.
+
+    Taken over the whole time, so that what a server does after its answer counts too.
+    """
     ours()
     theirs()
-    mine = gits = 0.0
+    mine, gits = stage.server.cpu_seconds(), stage.web.cpu_seconds()
     for _ in range(clients):
-        before = stage.server.cpu_seconds()
         ours()
-        mine += stage.server.cpu_seconds() - before
-        before = stage.web.cpu_seconds()
         theirs()
-        gits += stage.web.cpu_seconds() - before
+    mine, gits = stage.server.cpu_seconds() - mine, stage.web.cpu_seconds() - gits
     return mine / clients * 1e3, gits / clients * 1e3
+
+
+def _measure_floor(stage: Stage, clients: int) -> float:
+    """Milliseconds of nginx's CPU to hand out the full bundle as a file that lies there."""
+    file = stage.backend.bundle_file(stage.head().digest, workspace=WORKSPACE)
+    shutil.copyfile(file.path, stage.web.files / "full.bundle")
+    before = 0.0
+    for turn in range(clients + 1):
+        if turn == 1:  # the first one warms up
+            before = stage.web.cpu_seconds()
+        answer = httpx2.get(f"{stage.web.url}/files/full.bundle")
+        assert len(answer.content) == file.size_bytes
+    return (stage.web.cpu_seconds() - before) / clients * 1e3
 
 
 def _connect(stage: Stage) -> httpx2.Client:

@@ -103,6 +103,14 @@ class Stage:
         self.turn += 1
         self.files = edit(self.files, self.turn)
 
+    def edit_work(self) -> None:
+        """One more line in one file of the work tree."""
+        before = self.files
+        self.edit()
+        for path, data in self.files.items():
+            if before[path] is not data:
+                (self.work / str(path)).write_bytes(data)
+
     def publish(self) -> PublishReply:
         """Send the files to the Backend process."""
         return BackendClient(self.publisher).publish(WORKSPACE, make_request(self.files))

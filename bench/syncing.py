@@ -9,19 +9,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.scale import Scale
 from bench.stage import BRANCH, Stage, git, verify_bare
-from bench.table import Row, median
+from bench.table import Record
 from bench.workload import WORKSPACE
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.runtime.follow import Follower
 from yoi_bundles.store import Repository, receive_bundle
-
-FRESH_TARGETS = {50: 1 / 2, 1_000: 0.7, 10_000: 1.0}
-INCREMENT_TARGET = 1 / 5
-FULL_BYTES_TARGET = 1.05
-INCREMENT_BYTES_TARGET = 1.0
-PUBLISH_TARGET = 1.0
-VERIFY_TARGET = 1.5
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -31,7 +25,15 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def measure_syncs(stage: Stage, runs: int) -> list[Row]:
+def measure_syncing(stage: Stage, scale: Scale, record: Record) -> None:
+    """Wall times and bytes of one size."""
+    _measure_syncs(stage, scale.runs, record)
+    _measure_publish(stage, scale.runs, record)
+    _measure_bytes(stage, record)
+    _measure_verification(stage, scale.runs, record)
+
+
+def _measure_syncs(stage: Stage, runs: int, record: Record) -> None:
     """Fresh sync and one-file increment, ours and git's in turn."""
     size = len(stage.files)
     full: list[tuple[float, float]] = []
@@ -44,10 +46,8 @@ def measure_syncs(stage: Stage, runs: int) -> list[Row]:
             one.append(_sync_both(stage, follower, bare))
             assert runtime.bundle_status(stage.head().digest, WORKSPACE).is_current
             shutil.rmtree(bare)
-    return [
-        _row("fresh sync", size, full, FRESH_TARGETS.get(size, 1.0)),
-        _row("one-file increment", size, one, INCREMENT_TARGET),
-    ]
+    record.add_pairs("fresh sync", size, full)
+    record.add_pairs("one-file increment", size, one)
 
 
 def _sync_both(stage: Stage, follower: Follower, bare: Path) -> tuple[float, float]:
@@ -58,27 +58,17 @@ def _sync_both(stage: Stage, follower: Follower, bare: Path) -> tuple[float, flo
     return ours, theirs
 
 
-def _row(work: str, size: int, pairs: list[tuple[float, float]], target: float) -> Row:
-    """Medians; the first pair warmed both up."""
-    ours, theirs = zip(*pairs[1:], strict=True)
-    return Row(work, str(size), median(ours), median(theirs), target)
-
-
-def measure_publish(stage: Stage, runs: int) -> Row:
+def _measure_publish(stage: Stage, runs: int, record: Record) -> None:
     """One changed file from a warm process, and `git add -A && git commit` of the same."""
     pairs = []
     for _ in range(runs + 1):
-        stage.edit()
-        for path, data in stage.files.items():
-            target = stage.work / str(path)
-            if target.stat().st_size != len(data):
-                target.write_bytes(data)
+        stage.edit_work()
         ours = timed(stage.publish_work)
         theirs = timed(lambda: _commit(stage))
         assert git(stage.work, "rev-parse", "HEAD^{tree}") == str(stage.head().digest)
         pairs.append((ours, theirs))
     stage.copy_to_git()
-    return _row("publish one changed file, warm", len(stage.files), pairs, PUBLISH_TARGET)
+    record.add_pairs("publish one changed file, warm", len(stage.files), pairs)
 
 
 def _commit(stage: Stage) -> None:
@@ -86,7 +76,7 @@ def _commit(stage: Stage) -> None:
     git(stage.work, "commit", "-q", "-m", "One edit")
 
 
-def measure_bytes(stage: Stage) -> list[Row]:
+def _measure_bytes(stage: Stage, record: Record) -> None:
     """Bundle files against those of `git bundle create`, from the collected repository."""
     size = str(len(stage.files))
     head = stage.head()
@@ -96,30 +86,18 @@ def measure_bytes(stage: Stage) -> list[Row]:
     git(stage.mirror, "gc", "-q")
     files = stage.root / "bundles"
     files.mkdir(exist_ok=True)
-    git(stage.mirror, "bundle", "create", "--version=3", "-q", str(files / "full"), "main")
-    git(
-        stage.mirror,
-        "bundle",
-        "create",
-        "--version=3",
-        "-q",
-        str(files / "one"),
-        "main",
-        f"^{base}",
-    )
+    create = ("bundle", "create", "--version=3", "-q")
+    git(stage.mirror, *create, str(files / "full"), "main")
+    git(stage.mirror, *create, str(files / "one"), "main", f"^{base}")
     full = stage.backend.bundle_file(head.digest, workspace=WORKSPACE)
     one = stage.backend.bundle_file(head.digest, haves=(base,), workspace=WORKSPACE)
     assert one.base == base
     sizes = {name: (files / name).stat().st_size / 1024 for name in ("full", "one")}
-    return [
-        Row("bytes of a full bundle", size, full.size_bytes / 1024, sizes["full"],
-            FULL_BYTES_TARGET, "KiB"),
-        Row("bytes of an increment", size, one.size_bytes / 1024, sizes["one"],
-            INCREMENT_BYTES_TARGET, "KiB"),
-    ]  # fmt: skip
+    record.add("bytes of a full bundle", size, full.size_bytes / 1024, sizes["full"])
+    record.add("bytes of an increment", size, one.size_bytes / 1024, sizes["one"])
 
 
-def measure_verification(stage: Stage, runs: int) -> Row:
+def _measure_verification(stage: Stage, runs: int, record: Record) -> None:
     """Receive against `git index-pack --strict` over the same pack."""
     head = stage.head()
     file = stage.backend.bundle_file(head.digest, workspace=WORKSPACE)
@@ -140,7 +118,7 @@ def measure_verification(stage: Stage, runs: int) -> Row:
         shutil.rmtree(store.path)
         shutil.rmtree(bare)
         pairs.append((ours, theirs))
-    return _row("verify the bytes of a pack", len(stage.files), pairs, VERIFY_TARGET)
+    record.add_pairs("verify the bytes of a pack", len(stage.files), pairs)
 
 
 def _index_pack(bare: os.PathLike[str], pack: bytes) -> None:

@@ -1,12 +1,15 @@
-"""Measured rows against their targets: printed, written as JSON."""
+"""Measured rows against their targets: collected, printed, written as JSON."""
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from bench.targets import SUITES, TARGETS, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,65 +17,148 @@ class Row:
     """One line of the target table.
 
     Args:
-        work: What was done.
+        target: What it is held against.
         size: Files of the workspace, or another measure of how much; "" where it does not apply.
         ours: Our figure.
-        peer: The peer's; None where the target is absolute.
-        target: Largest ratio to the peer, or largest figure where there is no peer.
-        unit: Of both figures.
-        peer_name: Who the peer is.
-        at_least: The target is a smallest ratio of the peer's figure to ours.
+        peer: The peer's; None where the target is absolute or the peer is absent.
     """
 
-    work: str
+    target: Target
     size: str
     ours: float
-    peer: float | None
-    target: float
-    unit: str = "ms"
-    peer_name: str = "git"
-    at_least: bool = False
+    peer: float | None = None
 
     @property
-    def ratio(self) -> float:
-        """Ours through the peer's, or ours alone; the other way round for `at_least`."""
+    def ratio(self) -> float | None:
+        """Ours through the peer's, the other way round for `at_least`; None without a peer."""
         if self.peer is None:
-            return self.ours
-        return self.peer / self.ours if self.at_least else self.ours / self.peer
+            return None
+        return self.peer / self.ours if self.target.at_least else self.ours / self.peer
 
     @property
-    def passes(self) -> bool:
-        """Whether the target is met."""
-        return self.ratio >= self.target if self.at_least else self.ratio <= self.target
+    def verdict(self) -> str:
+        """``pass``, ``MISS``, ``info`` where there is no limit, or ``absent`` as the peer is."""
+        limit = self.target.limit_of(self.size)
+        if self.target.peer is not None and self.peer is None:
+            return "absent"
+        if limit is None:
+            return "info"
+        held = self.ours if self.ratio is None else self.ratio
+        return "pass" if (held >= limit if self.target.at_least else held <= limit) else "MISS"
 
 
-def median(values: Sequence[float]) -> float:
-    """The middle value, in milliseconds for seconds."""
-    return statistics.median(values) * 1e3
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """How a time grows with a number.
+
+    Args:
+        axis: What the number counts.
+        work: What was done.
+        points: Number and milliseconds.
+        exponent: Fitted.
+    """
+
+    axis: str
+    work: str
+    points: tuple[tuple[int, float], ...]
+    exponent: float
 
 
-def print_table(rows: Sequence[Row]) -> None:
-    """The table, with the ratio, the target and whether it is met."""
-    print(
-        f"{'work':<44}{'size':>8}{'ours':>12}{'peer':>12}  {'peer is':<12}{'ratio':>9}{'target':>9}"
+@dataclass
+class Record:
+    """What a run has measured so far."""
+
+    rows: list[Row] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
+    absent: set[str] = field(default_factory=set)
+    """Peers that are not installed here."""
+
+    def add(self, work: str, size: object, ours: float, peer: float | None = None) -> None:
+        """A figure in the unit of its target.
+
+        Raises:
+            KeyError: The table knows no such work.
+        """
+        self.rows.append(Row(TARGETS[work], str(size), ours, peer))
+
+    def add_pairs(self, work: str, size: object, pairs: Sequence[tuple[float, float]]) -> None:
+        """Medians, in milliseconds, of seconds taken in turn; the first pair warmed both up."""
+        ours, theirs = zip(*pairs[1:], strict=True)
+        self.add(work, size, median_ms(ours), median_ms(theirs))
+
+    def missing(self, suites: Sequence[str]) -> list[str]:
+        """Works that the suites should have measured and did not."""
+        seen = {row.target.work for row in self.rows}
+        return [w for w, target in TARGETS.items() if target.suite in suites and w not in seen]
+
+    def ordered(self) -> list[Row]:
+        """Rows in the order of the table, sizes in the order measured."""
+        place = {work: number for number, work in enumerate(TARGETS)}
+        suite = {name: number for number, name in enumerate(SUITES)}
+        return sorted(self.rows, key=lambda row: (suite[row.target.suite], place[row.target.work]))
+
+
+def median_ms(seconds: Sequence[float]) -> float:
+    """The middle value, in milliseconds."""
+    return statistics.median(seconds) * 1e3
+
+
+HEADER = ("work", "size", "ours", "peer", "peer is", "ratio", "target", "")
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row as text, in the order of `HEADER`."""
+    target, limit = row.target, row.target.limit_of(row.size)
+    unit = "" if target.unit == "exp" else f" {target.unit}"
+    sign = ">=" if target.at_least else "<="
+    return (
+        target.work,
+        row.size,
+        shown(row.ours) + unit,
+        "" if row.peer is None else shown(row.peer) + unit,
+        target.peer or "",
+        "" if row.ratio is None else shown(row.ratio),
+        "" if limit is None else f"{sign} {shown(limit)}",
+        row.verdict,
     )
-    for row in rows:
-        peer = "" if row.peer is None else f"{_shown(row.peer)} {row.unit}"
-        sign = ">=" if row.at_least else "<="
-        print(
-            f"{row.work:<44}{row.size:>8}{_shown(row.ours) + ' ' + row.unit:>12}{peer:>12}  "
-            f"{'' if row.peer is None else row.peer_name:<12}{_shown(row.ratio):>9}"
-            f"{sign:>4}{_shown(row.target):>6}  {'pass' if row.passes else 'MISS'}"
-        )
 
 
-def write_json(path: Path, rows: Sequence[Row]) -> None:
-    """All rows with their ratios."""
-    document = [asdict(row) | {"ratio": row.ratio, "passes": row.passes} for row in rows]
+def print_table(record: Record) -> None:
+    """The table, with the ratio, the target and whether it is met."""
+    lines = [HEADER, *(cells(row) for row in record.ordered())]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(HEADER))]
+    for line in lines:
+        left = line[0].ljust(widths[0])
+        print(left, *(text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)))
+    for name in sorted(record.absent):
+        print(f"absent: {name}")
+
+
+def write_json(path: Path, record: Record, about: Mapping[str, str]) -> None:
+    """All that was measured, and where."""
+    document: dict[str, Any] = {
+        "about": dict(about),
+        "rows": [
+            {
+                "suite": row.target.suite, "work": row.target.work, "size": row.size,
+                "unit": row.target.unit, "ours": row.ours, "peer": row.peer,
+                "peer_name": row.target.peer, "ratio": row.ratio,
+                "limit": row.target.limit_of(row.size), "at_least": row.target.at_least,
+                "verdict": row.verdict,
+            }
+            for row in record.ordered()
+        ],
+        "curves": [
+            {"axis": one.axis, "work": one.work, "exponent": one.exponent, "points": one.points}
+            for one in record.curves
+        ],
+        "absent": sorted(record.absent),
+    }  # fmt: skip
     path.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def _shown(value: float) -> str:
-    if value >= 100:
+def shown(value: float) -> str:
+    """Three digits that count."""
+    if abs(value) >= 100:
         return f"{value:.0f}"
-    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
