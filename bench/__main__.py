@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.gitweb import find_missing
+from bench.resolving import measure_resolving
 from bench.scale import FULL, QUICK, Scale
 from bench.serving import measure_serving
 from bench.stage import open_stage
@@ -26,7 +27,9 @@ STAGED = {
     "syncing": measure_syncing,
 }
 """Suites that compare workspaces of several sizes with git."""
-ALONE = {}
+ALONE = {
+    "resolve": measure_resolving,
+}
 """Suites with a stage of their own."""
 
 
@@ -41,8 +44,9 @@ def main() -> None:
     record = Record()
     scale = _scale_of(options)
     started = time.monotonic()
-    for size in scale.sizes:
-        _run_staged(size, [name for name in STAGED if name in suites], scale, record)
+    staged = [name for name in STAGED if name in suites]
+    for size in scale.sizes if staged else ():
+        _run_staged(size, staged, scale, record)
     for name, measure in ALONE.items():
         if name in suites:
             _say(name)
@@ -58,8 +62,6 @@ def main() -> None:
 
 
 def _run_staged(size: int, suites: list[str], scale: Scale, record: Record) -> None:
-    if not suites:
-        return
     _say(f"{size} files: preparing {scale.revisions} revisions")
     with _directory() as root, open_stage(root, size, revisions=scale.revisions) as stage:
         for name in suites:

@@ -1,0 +1,201 @@
+"""Resolve: the same request again, and a digest's first time, against what composes tables."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.composing import Table, make_peers, merge
+from bench.scale import Scale
+from bench.stage import VISIBILITY, make_request
+from bench.table import Record
+from bench.workload import WORKSPACE, edit, make_files
+from yoi_bundles.backend.service import Backend
+from yoi_bundles.content import check_files, raise_if_refused
+from yoi_bundles.content.inheritance import NOT_INHERITED
+from yoi_bundles.model.bundle import Bundle
+from yoi_bundles.model.declarations import Profile
+from yoi_bundles.model.ids import Digest, Name, RelativePath
+from yoi_bundles.model.request import BundleRef, CreateWorkerRequest, Intent
+from yoi_bundles.resolve import ResolutionCache
+from yoi_bundles.resolve.resolution import prepare_profile
+from yoi_bundles.runtime.facts import observe_host
+from yoi_bundles.runtime.packages import PackageInspector
+from yoi_bundles.runtime.secrets import SecretStore
+from yoi_bundles.runtime.service import Runtime
+
+FILES = 200
+"""The builtin tree, and prompts as a team has them."""
+CHAIN = ("base", "coder", "night-coder")
+NIGHT_CODER = b"""\
+description = "Changes code at night, alone and with less"
+extends = "coder"
+
+[model]
+reasoning = "medium"
+max_output_tokens = 8000
+
+[limits]
+max_turns = 60
+max_cost_cents = 500
+
+[tools]
+optional = ["run-command", "git"]
+"""
+POLICY = """\
+schema = 1
+
+[bundles]
+required_for = ["always"]
+workspaces = ["bench"]
+
+[capabilities.shell]
+commands = ["make", "pytest"]
+
+[capabilities.git]
+operations = ["read", "commit"]
+
+[[network]]
+hosts = ["*"]
+
+[[mount]]
+name = "checkout"
+path = "{mount}"
+mode = "rw"
+
+[[secret]]
+name = "anthropic-api-key"
+file = "{secret}"
+
+[[tool]]
+tools = ["*"]
+"""
+_BATCHES = 9
+_BATCH_SECONDS = 0.05
+
+
+def measure_resolving(root: Path, scale: Scale, record: Record) -> None:
+    """Rows of the suite ``resolve``, in microseconds."""
+    files = make_files(FILES) | {RelativePath("profiles/night-coder.toml"): NIGHT_CODER}
+    visibility = root / "visibility.toml"
+    visibility.write_text(VISIBILITY)
+    policy = _write_policy(root)
+    with (
+        Backend.open(root / "backend", visibility=visibility) as backend,
+        Runtime.open(root / "runtime", policy=policy) as runtime,
+    ):
+        digest = _send(backend, runtime, files)
+        request = _request(digest)
+        report = runtime.resolve(request)
+        assert str(report.spec.profile) == CHAIN[-1]
+        assert report.spec.bundle == digest
+        warm = _median_us(lambda: runtime.resolve(request))
+        assert runtime.resolve(request) == report
+        bundle = raise_if_refused(check_files(files, digest=digest))
+        alone = _resolver_us(runtime, bundle, request)
+        first = _first_us(backend, runtime, files, 5 * scale.runs)
+    record.add("resolve, warm", FILES, warm)
+    record.add("resolve, warm, the resolver alone", FILES, alone)
+    record.add("resolve, first time for a digest", FILES, first)
+    _measure_peers(root, bundle, warm, first, record)
+
+
+def _write_policy(root: Path) -> Path:
+    mount, secret, policy = root / "mounted", root / "model-key", root / "policy.toml"
+    mount.mkdir()
+    secret.write_text("not one")
+    policy.write_text(POLICY.format(mount=mount, secret=secret))
+    secret.chmod(0o600)
+    policy.chmod(0o600)
+    return policy
+
+
+def _request(digest: Digest) -> CreateWorkerRequest:
+    return CreateWorkerRequest(
+        worker_id="worker-1",
+        selector=f"project:{CHAIN[-1]}",
+        bundle=BundleRef(workspace=WORKSPACE, digest=digest),
+        intent=Intent(summary="Fix the rounding bug"),
+    )
+
+
+def _send(backend: Backend, runtime: Runtime, files: dict[RelativePath, bytes]) -> Digest:
+    """Publish and hand over a bundle file, as push sync does."""
+    revision = backend.publishing.publish(WORKSPACE, make_request(files)).revision
+    haves = runtime.held.haves(WORKSPACE)
+    file = backend.bundle_file(revision.digest, haves=haves, workspace=WORKSPACE)
+    result = runtime.put_bundle(WORKSPACE, revision.digest, [file.path.read_bytes()])
+    assert result.is_new
+    return revision.digest
+
+
+def _first_us(
+    backend: Backend, runtime: Runtime, files: dict[RelativePath, bytes], runs: int
+) -> float:
+    """Each time one prompt has changed, and the bundle has just come."""
+    taken = []
+    for turn in range(1, runs + 1):
+        digest = _send(backend, runtime, edit(files, turn))
+        request = _request(digest)
+        started = time.perf_counter()
+        report = runtime.resolve(request)
+        taken.append(time.perf_counter() - started)
+        assert report.spec.bundle == digest
+    return statistics.median(taken) * 1e6
+
+
+def _resolver_us(runtime: Runtime, bundle: Bundle, request: CreateWorkerRequest) -> float:
+    """The cache in front of the pure function, everything it needs at hand."""
+    loaded, cache = runtime.policy.current, ResolutionCache()
+    facts = observe_host(loaded.policy, SecretStore(loaded.policy.secret), PackageInspector())
+    return _median_us(
+        lambda: cache.resolve(
+            bundle, mode="synced", commit=None, request=request, policy=loaded.policy,
+            policy_digest=loaded.digest, facts=facts,
+        )
+    )  # fmt: skip
+
+
+def _median_us(work: Callable[[], object]) -> float:
+    """Median of batches, microseconds for each call."""
+    started, calls = time.perf_counter(), 0
+    while time.perf_counter() - started < _BATCH_SECONDS:
+        work()
+        calls += 1
+    batches = []
+    for _ in range(_BATCHES):
+        started = time.perf_counter()
+        for _ in range(calls):
+            work()
+        batches.append((time.perf_counter() - started) / calls)
+    return statistics.median(batches) * 1e6
+
+
+def _measure_peers(root: Path, bundle: Bundle, warm: float, first: float, record: Record) -> None:
+    layers = [_table_of(bundle, name) for name in CHAIN]
+    peers, absent = make_peers(root, layers)
+    record.absent |= absent
+    wanted: dict[str, Any] = {}
+    for layer in layers:
+        wanted = merge(wanted, layer)
+    ours = prepare_profile(bundle, Name(CHAIN[-1])).merged.profile
+    own = {"description": ours.description, "extends": ours.extends}
+    assert Profile.model_validate(wanted | own) == ours
+    times = {}
+    for name, compose in peers.items():
+        assert compose() == wanted, f"{name} composes something else"
+        times[name] = _median_us(compose)
+    record.add("resolve, warm, against JSON load and merge", FILES, warm, times.get("JSON"))
+    for name in ("Hydra", "OmegaConf", "rjsonnet"):
+        record.add(f"resolve, warm, against {name}", FILES, warm, times.get(name))
+    for name in ("Hydra", "OmegaConf"):
+        record.add(f"resolve, first time, against {name}", FILES, first, times.get(name))
+
+
+def _table_of(bundle: Bundle, name: str) -> Table:
+    """What a profile hands down, as the TOML file says it."""
+    table = bundle.profiles[Name(name)].table
+    return {key: value for key, value in table.items() if key not in NOT_INHERITED}
