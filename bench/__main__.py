@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.gitweb import find_missing
+from bench.memory import measure_memory
 from bench.resolving import measure_resolving
 from bench.scale import FULL, QUICK, Scale
 from bench.serving import measure_serving
@@ -29,6 +30,7 @@ STAGED = {
 """Suites that compare workspaces of several sizes with git."""
 ALONE = {
     "resolve": measure_resolving,
+    "memory": measure_memory,
 }
 """Suites with a stage of their own."""
 

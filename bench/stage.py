@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import selectors
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from pathlib import Path
 
 from bench.cpu import ServerProcess
 from bench.gitweb import GitWeb
+from bench.processes import start_backend
 from bench.workload import WORKSPACE, edit, make_files
 from yoi_bundles.backend.publisher import WorkspacePublisher
 from yoi_bundles.backend.service import Backend
@@ -33,7 +32,6 @@ PROVENANCE = Provenance(
     source_kind="directory", source_uri="bench", published_by="Bench <bench@example.org>",
     built_with="bench",
 )  # fmt: skip
-_START_SECONDS = 30
 
 
 def git(directory: Path, *arguments: str) -> str:
@@ -191,21 +189,6 @@ def open_stage(root: Path, size: int, *, revisions: int) -> Iterator[Stage]:
         stage.web = GitWeb(root / "web", root / "git")
         stack.callback(stage.web.close)
         yield stage
-
-
-def start_backend(root: Path, visibility: Path) -> tuple[ServerProcess, str]:
-    """`yoi-bundles backend serve` on a free port."""
-    command = [sys.executable, "-m", "yoi_bundles", "backend", "serve", "--data", str(root),
-               "--visibility", str(visibility), "--log-level", "warning"]  # fmt: skip
-    log = (root / "backend.log").open("wb")
-    server = ServerProcess(command, "ours", stdout=subprocess.PIPE, stderr=log, text=True)
-    log.close()
-    assert server.popen.stdout is not None
-    with selectors.DefaultSelector() as selector:
-        selector.register(server.popen.stdout, selectors.EVENT_READ)
-        if not selector.select(_START_SECONDS):
-            raise RuntimeError("the Backend did not start; see backend.log")
-    return server, server.popen.stdout.readline().rpartition(" ")[2].strip()
 
 
 def _make_mirror(stage: Stage) -> None:
