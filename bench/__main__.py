@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.gitweb import find_missing
+from bench.growth import measure_growth
 from bench.memory import measure_memory
 from bench.resolving import measure_resolving
 from bench.scale import FULL, QUICK, Scale
@@ -31,6 +32,7 @@ STAGED = {
 ALONE = {
     "resolve": measure_resolving,
     "memory": measure_memory,
+    "growth": measure_growth,
 }
 """Suites with a stage of their own."""
 
