@@ -102,6 +102,19 @@ def _prepare_receive(root: Path) -> None:
     shutil.rmtree(sender.path)
 
 
+def _prepare_first_receive(root: Path) -> None:
+    """A sender with three revisions, and the newest alone as a file."""
+    sender = Repository.create(root.parent / f"{root.name}-sender.git", TEAM)
+    newest = [sender.publish(files(turn), draft(turn)).revision for turn in range(3)][-1]
+    out = io.BytesIO()
+    sender.write_bundle(out, target=newest.commit, is_shallow=True)
+    (root / "increment.bundle").write_bytes(out.getvalue())
+    (root / "expected").write_text(str(newest.digest))
+    sender.close()
+    shutil.rmtree(sender.path)
+    open_store(root)[0].close()
+
+
 def _receive_into(store: Repository, data: bytes, digest: Digest) -> Digest:
     result = receive_bundle(
         store,
@@ -233,6 +246,7 @@ CASES = {
         Case("first-publish", lambda root: None, _publish(0)),
         Case("publish", _prepare_published(2), _publish(2), _held),
         Case("publish-and-merge-packs", _prepare_published(16), _publish(16), _held),
+        Case("first-receive", _prepare_first_receive, _receive),
         Case("receive", _prepare_receive, _receive, _held),
         Case("checkout", _prepare_published(1), _checkout, _held),
         Case("repair-checkout", _prepare_damaged_checkout, _repair, _held),

@@ -14,7 +14,7 @@ from power_model import Disk, Recorder, load
 from yoi_bundles.model.ids import Digest
 
 POWER_CASES = [
-    "first-publish", "publish", "publish-and-merge-packs", "receive",
+    "first-publish", "publish", "publish-and-merge-packs", "first-receive", "receive",
     "move-ref", "gc", "gc-and-drop",
 ]  # fmt: skip
 SEEDS = 4

@@ -45,9 +45,10 @@ class BundleFileInfo:
     Args:
         target: Its tip.
         digest: Tree of the tip.
-        base: The one prerequisite, or None for a full bundle.
+        base: The commit that the receiver must hold, or None for a full bundle.
         size_bytes: Length of the whole file.
         objects: Objects in its pack.
+        is_shallow: Whether the tip's parent is named and left out, with all before it.
     """
 
     target: CommitId
@@ -55,6 +56,7 @@ class BundleFileInfo:
     base: CommitId | None
     size_bytes: int
     objects: int
+    is_shallow: bool = False
 
 
 def encode_bundle_header(target: CommitId, prerequisites: Sequence[CommitId] = ()) -> bytes:

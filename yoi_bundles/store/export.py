@@ -3,7 +3,7 @@
 Objects are found by comparing every commit's tree with its parent's, so the cost follows what
 changed. A changed file or directory is a delta against the same path's version before it.
 
-Source: docs/format.md, "Bundle file"; docs/adr/0004 and 0005; gitformat-pack.
+Source: docs/format.md, "Bundle file"; docs/adr/0005 and 0017; gitformat-pack.
 """
 
 from __future__ import annotations
@@ -35,6 +35,21 @@ class _Item(NamedTuple):
     previous: Oid | None
 
 
+class _Choice(NamedTuple):
+    """What a bundle file brings: revisions, oldest first, and what stands before them."""
+
+    base: Revision | None
+    revisions: list[Revision]
+    is_shallow: bool
+
+    @property
+    def prerequisites(self) -> tuple[CommitId, ...]:
+        """What the header names."""
+        parent = self.revisions[0].parent if self.is_shallow else None
+        found = parent if self.base is None else self.base.commit
+        return () if found is None else (found,)
+
+
 class _Sent(NamedTuple):
     """Where an object stands in the pack and how long its delta chain is."""
 
@@ -48,6 +63,8 @@ def write_bundle_file(
     out: BinaryIO,
     target: Revision,
     bases: Sequence[CommitId],
+    *,
+    is_shallow: bool = False,
 ) -> BundleFileInfo:
     """Write a bundle file that brings a receiver from one of its commits to the target.
 
@@ -57,6 +74,7 @@ def write_bundle_file(
         out: Gets the file; nothing is read back or sought.
         target: The tip.
         bases: Commits the receiver has; those that are no ancestor of the target are ignored.
+        is_shallow: Without a usable base, leave out all before the target.
 
     Returns:
         What was written.
@@ -68,31 +86,35 @@ def write_bundle_file(
     """
     if target.commit in bases:
         raise InvalidInputError("the receiver has the target already", hint="send nothing")
-    base, revisions = _select_revisions(history, target, frozenset(bases))
-    items = _list_items(objects, base, revisions)
-    header = encode_bundle_header(target.commit, () if base is None else (base.commit,))
+    choice = _choose_revisions(history, target, frozenset(bases), is_shallow=is_shallow)
+    items = _list_items(objects, choice.base, choice.revisions)
+    header = encode_bundle_header(target.commit, choice.prerequisites)
     with storage_faults("write a bundle file"):
         out.write(header)
     pack = _write_pack(objects, out, items)
     return BundleFileInfo(
         target.commit,
         target.digest,
-        None if base is None else base.commit,
+        None if choice.base is None else choice.base.commit,
         len(header) + pack.size_bytes,
         len(items),
+        choice.is_shallow,
     )
 
 
-def _select_revisions(
-    history: History, target: Revision, bases: frozenset[CommitId]
-) -> tuple[Revision | None, list[Revision]]:
-    """The newest base below the target, and what lies between, oldest first."""
+def _choose_revisions(
+    history: History, target: Revision, bases: frozenset[CommitId], *, is_shallow: bool
+) -> _Choice:
+    """The newest base below the target and what lies between; without one, all or the target."""
     chosen: list[Revision] = []
-    for revision in history.walk(target):
+    for revision in history.walk(target if bases or not is_shallow else None):
         if revision.commit in bases:
-            return revision, chosen[::-1]
+            return _Choice(revision, chosen[::-1], False)
         chosen.append(revision)
-    return None, chosen[::-1]
+    if not is_shallow and chosen[-1].parent is None:
+        return _Choice(None, chosen[::-1], False)
+    # What is not held cannot be sent: a shallow repository hands on its tip alone.
+    return _Choice(None, [target], target.parent is not None)
 
 
 def _list_items(

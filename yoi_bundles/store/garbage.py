@@ -53,6 +53,10 @@ def collect_garbage(objects: ObjectDatabase, refs: RefStore, history: History) -
     tips = [commit for _, commit in refs.list_all()]
     reached = list(dict.fromkeys(_reach(objects, history, tips)))
     refs.pack()
+    boundary = refs.boundary.commits()
+    needed = {commit for commit in boundary if commit.raw in set(reached)}
+    if needed != boundary:
+        refs.boundary.write(needed)
     if (objects.pack_directory / "multi-pack-index").exists():
         # It names packs: an operator manages them with git.
         return CollectReport(len(reached), 0, 0)

@@ -5,7 +5,7 @@ Source: docs/format.md, "Refs" and "Commits and trailers".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 
 from yoi_bundles.errors import (
@@ -75,15 +75,18 @@ class History:
         return ReceivedCommit(revision, raw)
 
     def walk(self, start: Revision | None) -> Iterator[Revision]:
-        """A revision and its ancestors, newest first, read as they are asked for.
+        """A revision and its ancestors that are held, newest first, read as they are asked for.
 
         Raises:
             StoreCorruptError: While iterating: an ancestor is missing or corrupt.
         """
-        revision = start
+        revision, first = start, None
         while revision is not None:
             yield revision
-            revision = None if revision.parent is None else self.read(revision.parent)
+            first = self._refs.boundary.commits() if first is None else first
+            if revision.parent is None or revision.commit in first:
+                return
+            revision = self.read(revision.parent)
 
     def haves(self, limit: int) -> tuple[CommitId, ...]:
         """The newest commits, newest first: what an increment may build on.
@@ -106,6 +109,14 @@ class History:
             if commit is None:
                 raise StoreCorruptError(f"{MAIN_REF} is lost", hint="repair the repository")
         return None if commit is None else self.read(commit)
+
+    def may_begin_at(self, commit: CommitId) -> bool:
+        """Whether a revision may come here without its parent: the first one, or that one again.
+
+        Raises:
+            StoreCorruptError: A ref or the list of where history begins is corrupt.
+        """
+        return commit in self._refs.boundary.commits() or self.find_head() is None
 
     def forget(self) -> None:
         """Drop what is kept in memory: the next reads are of the disk."""
@@ -180,6 +191,18 @@ class History:
         if self._refs.find(bundle_ref(revision.digest)) == commit:
             return revision
         return revision if self.is_ancestor(revision, self.find_head()) else None
+
+    def find_base(self, target: CommitId, candidates: Collection[CommitId]) -> CommitId | None:
+        """The newest of some commits that lies below the target, or None if none does.
+
+        Raises:
+            BundleMissingError: Our history does not reach the target.
+            StoreCorruptError: A commit on the way is missing or corrupt.
+        """
+        wanted = frozenset(candidates) - {target}
+        revision = self.get_commit(target)
+        below = (one.commit for one in self.walk(revision if wanted else None))
+        return next((commit for commit in below if commit in wanted), None)
 
     def is_ancestor(self, ancestor: Revision, descendant: Revision | None) -> bool:
         """Whether a line of history holds a revision; a revision is its own ancestor.

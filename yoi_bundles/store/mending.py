@@ -181,9 +181,10 @@ class Mender:
             audit = Audit(self._objects, self._history)
             try:
                 revision = self._history.read(commit)
-                audit.verify_revision(revision)
                 if self._refs.find(MAIN_REF) == commit:
                     audit.verify_line([revision])
+                else:
+                    audit.verify_revision(revision)
             except StoreError:
                 yield digest
                 continue
@@ -249,4 +250,6 @@ class Mender:
             return []
         tree = [(revision.digest.raw, Kind.TREE)]
         parent = revision.parent
-        return tree if parent is None else [*tree, (parent.raw, Kind.COMMIT)]
+        if parent is None or revision.commit in self._refs.boundary.commits():
+            return tree
+        return [*tree, (parent.raw, Kind.COMMIT)]

@@ -244,7 +244,12 @@ class BundleStore(Protocol):
         ...
 
     def write_bundle(
-        self, out: BinaryIO, *, target: CommitId, bases: Sequence[CommitId] = ()
+        self,
+        out: BinaryIO,
+        *,
+        target: CommitId,
+        bases: Sequence[CommitId] = (),
+        is_shallow: bool = False,
     ) -> BundleFileInfo:
         """Write a bundle file from the newest usable base to the target.
 
@@ -253,6 +258,8 @@ class BundleStore(Protocol):
             target: A commit of our history.
             bases: Commits the receiver has; those that are no ancestors of the target are
                 ignored, and with none left the file is a full one.
+            is_shallow: Let a full file hold the target alone, without all that was before it;
+                only a store that holds nothing takes it.
 
         Raises:
             BundleMissingError: The target is not of our history.

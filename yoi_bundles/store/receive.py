@@ -42,12 +42,14 @@ class Received:
         line: Its commits, oldest first; the last is the tip.
         base: The held revision that the oldest builds on, or None.
         tip: The revision the file brings.
+        is_shallow: Whether the tip came alone, and its parent is not held.
     """
 
     pack: ReceivedPack
     line: ReceivedLine
     base: Revision | None
     tip: Revision
+    is_shallow: bool
 
 
 class Receiver:
@@ -93,7 +95,10 @@ class Receiver:
         head = bytes(view[: limits.header_bytes + limits.header_line_bytes])
         header = read_bundle_header(io.BytesIO(head), limits)
         try:
-            return self._verify(view, header, limits)
+            prerequisites = self._find_prerequisites(header)
+            if len(prerequisites) < len(header.prerequisites):
+                return self._verify_first(view, header, limits)
+            return self._verify(view, header, prerequisites, limits)
         except StoreCorruptError as error:
             if not header.prerequisites:
                 raise
@@ -105,20 +110,38 @@ class Receiver:
                 held=[],
             ) from error
 
-    def _verify(self, view: memoryview, header: BundleHeader, limits: Limits) -> Received:
-        prerequisites = self._find_prerequisites(header)
+    def _verify_first(self, view: memoryview, header: BundleHeader, limits: Limits) -> Received:
+        """A tip that came alone: it needs nothing of the parent that it names."""
+        try:
+            received = self._verify(view, header, {}, limits)
+        except MissingObjectError as error:
+            # An increment for a store that has lost what it builds on.
+            raise self._missing(header.prerequisites[0]) from error
+        if len(received.line) != 1 or received.tip.parent is None:
+            raise self._missing(header.prerequisites[0])
+        return received
+
+    def _verify(
+        self,
+        view: memoryview,
+        header: BundleHeader,
+        prerequisites: dict[CommitId, Revision],
+        limits: Limits,
+    ) -> Received:
         # (4) one pass over the pack.
         pack = ReceivedPack(
             view[header.size_bytes :],
             limits,
             self._objects.find if prerequisites else lambda oid: None,
         )
-        line, base = self._read_line(pack, header.target, prerequisites, limits)
+        line, base = self._read_line(pack, header, prerequisites, limits)
         self._verify_closure(pack, line, base, prerequisites, limits)
         line.verify_numbers(base)
-        return Received(pack, line, base, line[-1].revision)
+        is_shallow = len(prerequisites) < len(header.prerequisites)
+        return Received(pack, line, base, line[-1].revision, is_shallow)
 
     def _find_prerequisites(self, header: BundleHeader) -> dict[CommitId, Revision]:
+        """Those that are held; one may be absent where history may begin with the tip."""
         if header.ref != MAIN_REF:
             raise MalformedBundleError(f"a bundle file of revisions carries {MAIN_REF}")
         if header.target in header.prerequisites:
@@ -126,27 +149,31 @@ class Receiver:
         found: dict[CommitId, Revision] = {}
         for commit in header.prerequisites:
             revision = self._history.find_commit(commit)
-            if revision is None:
-                raise MissingPrerequisiteError(
-                    "the bundle file builds on a commit that is not held",
-                    hint="ask for a bundle file on one of the held commits, or a full one",
-                    missing=str(commit),
-                    held=[str(have) for have in self._history.haves(_OFFERED_HAVES)],
-                )
-            found[commit] = revision
+            if revision is not None:
+                found[commit] = revision
+            elif len(header.prerequisites) > 1 or not self._history.may_begin_at(header.target):
+                raise self._missing(commit)
         return found
+
+    def _missing(self, commit: CommitId) -> MissingPrerequisiteError:
+        return MissingPrerequisiteError(
+            "the bundle file builds on a commit that is not held",
+            hint="ask for a bundle file on one of the held commits, or a full one",
+            missing=str(commit),
+            held=[str(have) for have in self._history.haves(_OFFERED_HAVES)],
+        )
 
     def _read_line(
         self,
         pack: ReceivedPack,
-        target: CommitId,
+        header: BundleHeader,
         prerequisites: dict[CommitId, Revision],
         limits: Limits,
     ) -> tuple[ReceivedLine, Revision | None]:
-        """The new commits as one line, oldest first, and what they build on."""
+        """The new commits as one line, oldest first, and what is held of what they build on."""
         links: list[Link] = []
-        parent: CommitId | None = target
-        while parent is not None and parent not in prerequisites:
+        parent: CommitId | None = header.target
+        while parent is not None and parent not in header.prerequisites:
             packed = pack.objects.get(parent.raw)
             if packed is None or packed.kind != Kind.COMMIT:
                 raise MissingObjectError(
@@ -161,7 +188,7 @@ class Receiver:
             links.append(link_of(received, self._workspace))
             parent = received.revision.parent
         line = ReceivedLine(pack, links[::-1], limits)
-        return line, None if parent is None else prerequisites[parent]
+        return line, None if parent is None else prerequisites.get(parent)
 
     def _verify_closure(
         self,
@@ -222,6 +249,20 @@ class Receiver:
                 if revision.number <= oldest:
                     break
         return -1
+
+    def verify_start(self, received: Received) -> None:
+        """Return unless a tip came alone and history has begun elsewhere meanwhile.
+
+        Args:
+            received: What came.
+
+        Raises:
+            MissingPrerequisiteError: It has.
+            StoreCorruptError: A commit is missing or corrupt.
+        """
+        tip = received.tip
+        if received.is_shallow and not self._history.may_begin_at(tip.commit):
+            raise self._missing(tip.parent or tip.commit)
 
     def verify_content(
         self,

@@ -12,6 +12,7 @@ from pathlib import Path
 from yoi_bundles.errors import StoreCorruptError, StoreError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.revision import Revision
+from yoi_bundles.store.boundary import SHALLOW
 from yoi_bundles.store.bundlefile import MAIN_REF
 from yoi_bundles.store.damage import set_aside
 from yoi_bundles.store.files import replace_file, sync_directory
@@ -81,14 +82,20 @@ class RefMender:
         return names
 
     def _loose(self) -> Iterator[Path]:
+        """Loose refs, and the list of where history begins."""
         for name in ("heads", "bundles"):
             for path in sorted((self._root / "refs" / name).rglob("*")):
                 if path.is_file() and not path.name.endswith(".lock"):
                     yield path
+        if (self._root / SHALLOW).is_file():
+            yield self._root / SHALLOW
 
     def _is_garbage(self, path: Path) -> bool:
         try:
-            self._refs.find(str(path.relative_to(self._root)))
+            if path.name == SHALLOW:
+                self._refs.boundary.commits()
+            else:
+                self._refs.find(str(path.relative_to(self._root)))
         except StoreCorruptError:
             return True
         return False

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from yoi_bundles.errors import StoreCorruptError, StoreError
 from yoi_bundles.model.ids import CommitId, Digest
+from yoi_bundles.store.boundary import Boundary
 from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.files import TEMP_PREFIX, make_directories, sync_directory, write_new_file
 
@@ -47,6 +48,7 @@ class RefStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self.boundary = Boundary(root)
         self._packed: dict[str, CommitId] = {}
         self._packed_key: tuple[int, int, int] | None = None
 

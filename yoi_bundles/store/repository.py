@@ -52,10 +52,7 @@ from yoi_bundles.store.protocol import (
     VerifyReport,
     Witness,
 )
-from yoi_bundles.store.publish import (
-    encode_draft,
-    verify_expected,
-)
+from yoi_bundles.store.publish import encode_draft, verify_expected
 from yoi_bundles.store.quarantine import Upload
 from yoi_bundles.store.readers import built_tree, stored_tree
 from yoi_bundles.store.receive import Receiver
@@ -286,7 +283,12 @@ class Repository:
     # --- bundle files ----------------------------------------------------------------------------
 
     def write_bundle(
-        self, out: BinaryIO, *, target: CommitId, bases: Sequence[CommitId] = ()
+        self,
+        out: BinaryIO,
+        *,
+        target: CommitId,
+        bases: Sequence[CommitId] = (),
+        is_shallow: bool = False,
     ) -> BundleFileInfo:
         """Write a bundle file from the newest usable base to the target.
 
@@ -295,14 +297,13 @@ class Repository:
             InvalidInputError: The target is among the bases.
         """
         revision = self._history.get_commit(target)
-        return write_bundle_file(self._objects, self._history, out, revision, bases)
+        return write_bundle_file(
+            self._objects, self._history, out, revision, bases, is_shallow=is_shallow
+        )
 
     def find_base(self, target: CommitId, candidates: Sequence[CommitId]) -> CommitId | None:
         """The newest of some commits that lies below the target, or None if none does."""
-        wanted = frozenset(candidates) - {target}
-        revision = self._history.get_commit(target)
-        below = (one.commit for one in self._history.walk(revision if wanted else None))
-        return next((commit for commit in below if commit in wanted), None)
+        return self._history.find_base(target, candidates)
 
     def open_upload(self, limits: Limits = DEFAULT_LIMITS) -> Upload:
         """A place for the bytes of a bundle file until they are accepted or discarded."""

@@ -148,6 +148,7 @@ class Writer:
         if not is_held and head != seen:
             # Another writer was faster: the step is another one now, so it is judged again.
             check_advance(receiver.make_advance(received, head))
+            receiver.verify_start(received)
         self._heal(received.pack, is_whole=is_held)
         if is_held:
             return False
@@ -165,7 +166,16 @@ class Writer:
         with self._objects.new_pack(
             lambda path: write_received_pack(path, received.pack, self._objects)
         ):
+            self._move_boundary(received)
             self._refs.write([(MAIN_REF, tip.commit), *updates])
+
+    def _move_boundary(self, received: Received) -> None:
+        """Let history begin where what came does, before a ref reaches it."""
+        if received.is_shallow:
+            self._refs.boundary.write([received.tip.commit])
+        elif received.base is None:
+            boundary = self._refs.boundary.commits()
+            self._refs.boundary.write(boundary - received.line.places().keys())
 
     # --- healing ---------------------------------------------------------------------------------
 
