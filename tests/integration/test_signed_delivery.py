@@ -14,6 +14,7 @@ from yoi_bundles.errors import (
     TransportError,
     UntrustedSignatureError,
 )
+from yoi_bundles.model.ids import RuntimeId
 from yoi_bundles.runtime.follow import Follower
 from yoi_bundles.store import parse_commit
 from yoi_bundles.wire.backend_client import BackendClient
@@ -126,6 +127,39 @@ def test_material_cannot_say_that_it_need_not_be_signed(house, keys, signing_pol
         carry(backend, runtime, publish(backend))
     lax = house.runtime("eu-2", house.policy(name="lax.toml"))
     assert carry(backend, lax, backend.publishing.store(TEAM).find_head()).is_new
+
+
+@pytest.mark.parametrize("is_pushed", [True, False])
+@needs_ssh
+def test_a_signer_added_to_the_file_is_a_new_chance_for_what_was_refused(
+    house, keys, signing_policy, backend, is_pushed
+):
+    """Without a word to the policy, and without sending it again in vain before."""
+    runtime = house.runtime(policy=signing_policy)
+    url, push_token = house.serve_runtime(runtime)
+    push = {"endpoint": url, "push_token": push_token} if is_pushed else {}
+    token = house.register(backend, "eu-1", **push)
+    client = BackendClient(house.client(house.serve_backend(backend), token))
+    follower = Follower(runtime, client, [TEAM], interval_seconds=3600)
+    revision = publish(backend, keys, key="eve")
+
+    def bring() -> str:
+        if is_pushed:
+            return backend.sync(TEAM).outcomes[0].outcome
+        follower.poll_all()
+        return runtime.bundle_status(revision.digest).state
+
+    assert bring() == "rejected"
+    before = runtime.held.status(revision.digest, TEAM)
+    assert bring() == "rejected"
+    assert runtime.held.status(revision.digest, TEAM) == before
+
+    keys.allow(f"{DEV} {{eve}}")
+
+    assert bring() == ("synced" if is_pushed else "accepted")
+    assert runtime.bundle_status(revision.digest).is_current
+    follower.poll_all()
+    assert backend.fleet.view(RuntimeId("eu-1")).bundles[0].state == "accepted"
 
 
 # --- what is held ---

@@ -199,6 +199,7 @@ class Fleet:
             activated=status.activated_at,
             error=status.reasons[0] if status.reasons else None,
             policy_digest=report.info.policy_digest,
+            trust_digest=report.info.trust_digest,
         )
 
 

@@ -67,6 +67,7 @@ BUNDLES = Table(
     Column("last_activated", String),
     Column("last_error", String),
     Column("policy_digest", String),
+    Column("trust_digest", String),
     PrimaryKeyConstraint("runtime_id", "workspace", "digest"),
 )
 
@@ -203,6 +204,7 @@ class Registry:
         activated: datetime | None = None,
         error: NackReason | None = None,
         policy_digest: ContentHash | None = None,
+        trust_digest: ContentHash | None = None,
     ) -> None:
         """Remember the state of one bundle on one Runtime; times not given stay as they were."""
         times = {"last_checked": checked, "last_fetched": fetched, "last_activated": activated}
@@ -210,6 +212,7 @@ class Registry:
             "state": state,
             "last_error": None if error is None else error.model_dump_json(),
             "policy_digest": None if policy_digest is None else str(policy_digest),
+            "trust_digest": None if trust_digest is None else str(trust_digest),
             **{key: time.isoformat() for key, time in times.items() if time is not None},
         }
         key = {
@@ -231,15 +234,17 @@ class Registry:
         workspace: WorkspaceId,
         digest: Digest,
         policy_digest: ContentHash,
+        trust_digest: ContentHash | None,
     ) -> NackReason | None:
-        """Why a Runtime refused a bundle under this very policy, if it did.
+        """Why a Runtime refused a bundle under this very policy and these signers, if it did.
 
-        What was refused under one policy digest is refused again under the same, so it is not
-        sent in a loop; a changed host policy is a new chance.
+        What was refused under them is refused again, so it is not sent in a loop; another host
+        policy, or other files of allowed signers or revoked keys, are a new chance.
         """
         for known in self.bundles_on(runtime_id):
-            is_same = known.workspace == workspace and known.digest == digest
-            if is_same and known.state == "rejected" and known.policy_digest == policy_digest:
+            if known.state != "rejected" or (known.workspace, known.digest) != (workspace, digest):
+                continue
+            if (known.policy_digest, known.trust_digest) == (policy_digest, trust_digest):
                 return known.last_error
         return None
 
@@ -294,4 +299,5 @@ def _bundle(row: Row[tuple[str, ...]]) -> BundleOnRuntime:
         if row.last_error is None
         else NackReason.model_validate_json(row.last_error),
         policy_digest=None if row.policy_digest is None else ContentHash(row.policy_digest),
+        trust_digest=None if row.trust_digest is None else ContentHash(row.trust_digest),
     )

@@ -149,7 +149,11 @@ class PushSync:
         info = client.info()
         self._registry.note_seen(runtime.runtime_id, now=self._clock(), reported=info)
         refused = self._registry.find_rejection(
-            runtime.runtime_id, target.workspace, target.digest, info.policy_digest
+            runtime.runtime_id,
+            target.workspace,
+            target.digest,
+            info.policy_digest,
+            info.trust_digest,
         )
         if refused is not None:
             return _outcome(runtime, "rejected", target, reason=refused)
@@ -197,6 +201,7 @@ class PushSync:
             fetched=now if fetched else None,
             activated=status.activated_at,
             policy_digest=info.policy_digest,
+            trust_digest=info.trust_digest,
         )
 
     def _rejected(
@@ -211,6 +216,7 @@ class PushSync:
             checked=self._clock(),
             error=reason,
             policy_digest=info.policy_digest,
+            trust_digest=info.trust_digest,
         )
         return _outcome(runtime, "rejected", target, reason=reason)
 

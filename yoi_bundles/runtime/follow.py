@@ -8,8 +8,9 @@ import threading
 from collections.abc import Sequence
 
 from yoi_bundles.errors import BundleError, MissingPrerequisiteError, TransportError, is_refusal
-from yoi_bundles.model.ids import MAIN_CHANNEL, CommitId, WorkspaceId
+from yoi_bundles.model.ids import MAIN_CHANNEL, CommitId, ContentHash, WorkspaceId
 from yoi_bundles.runtime.service import Runtime
+from yoi_bundles.runtime.signatures import digest_trust
 from yoi_bundles.wire.backend_client import BackendClient
 from yoi_bundles.wire.messages import ChannelView, PutResult
 
@@ -41,7 +42,7 @@ class Follower:
         self._interval_seconds = interval_seconds
         self._etags: dict[WorkspaceId, str] = {}
         self._damaged: set[WorkspaceId] = set()
-        self._policy_digest = runtime.policy.current.digest
+        self._rules = self._rules_now()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -65,9 +66,10 @@ class Follower:
 
     def poll_all(self) -> None:
         """One round over all workspaces, then a report. Never raises: the next round may do."""
-        if self._runtime.policy.current.digest != self._policy_digest:
-            # What the old policy refused, the new one may accept.
-            self._policy_digest = self._runtime.policy.current.digest
+        rules = self._rules_now()
+        if rules != self._rules:
+            # What was refused under the old ones, the new ones may accept.
+            self._rules = rules
             self._etags.clear()
         for workspace in self._workspaces:
             if self._stop.is_set():
@@ -81,6 +83,10 @@ class Follower:
             self._backend.report(self._runtime.runtime_id, self._runtime.report())
         except BundleError as error:
             log.warning("reporting: %s", error.code)
+
+    def _rules_now(self) -> tuple[ContentHash, ContentHash | None]:
+        loaded = self._runtime.policy.current
+        return loaded.digest, digest_trust(loaded.policy.trust)
 
     def _note_failure(self, workspace: WorkspaceId, failure: BundleError) -> None:
         try:

@@ -18,6 +18,7 @@ from yoi_bundles.model.revision import SCHEMA_NUMBER
 from yoi_bundles.runtime.catalog import Catalog
 from yoi_bundles.runtime.held import HeldBundles
 from yoi_bundles.runtime.policy_file import PolicyHolder
+from yoi_bundles.runtime.signatures import digest_trust
 from yoi_bundles.runtime.trust import verify_fresh
 from yoi_bundles.runtime.workers import Origin, Workers
 from yoi_bundles.store import create_data_directory
@@ -183,6 +184,7 @@ class Runtime:
             bundle_schemas=(SCHEMA_NUMBER,),
             features=tuple(sorted(RUNTIME_FEATURES)),
             policy_digest=loaded.digest,
+            trust_digest=digest_trust(loaded.policy.trust),
             policy_error=None if error is None else error.message,
             builtin_digest=self.work.builtin.digest,
             builtin_fallback=rules.builtin_fallback,

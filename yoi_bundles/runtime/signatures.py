@@ -26,7 +26,7 @@ from cachetools import LRUCache
 
 from yoi_bundles.errors import UntrustedSignatureError
 from yoi_bundles.model.host_policy import TrustRules
-from yoi_bundles.model.ids import CommitId
+from yoi_bundles.model.ids import CommitId, ContentHash
 from yoi_bundles.model.revision import ReceivedCommit
 from yoi_bundles.runtime.trusted_files import UntrustedFileError, open_trusted, read_capped
 
@@ -225,6 +225,26 @@ def _read_file(path: Path, key: str, what: str) -> bytes:
             hint=f"look at {key} in [trust] of the host policy",
         )
     return data
+
+
+def digest_trust(trust: TrustRules) -> ContentHash | None:
+    """What the files that ``[trust]`` names hold now: a refusal made under it may end with it.
+
+    Returns:
+        The same for the same bytes; a file that cannot be used counts as one that says so. None
+        if no file is named.
+    """
+    if trust.allowed_signers_file is None:
+        return None
+    parts = []
+    for path in (trust.allowed_signers_file, trust.revoked_keys_file):
+        try:
+            data = b"" if path is None else read_capped(open_trusted(Path(path)), SIGNERS_BYTES)
+        except UntrustedFileError:
+            parts.append(b"unusable")
+        else:
+            parts.append(hashlib.sha256(data).digest())
+    return ContentHash("sha256:" + hashlib.sha256(b"".join(parts)).hexdigest())
 
 
 class Verifiers:

@@ -123,6 +123,8 @@ class RuntimeInfo(Model):
     bundle_schemas: tuple[int, ...]
     features: tuple[Name, ...]
     policy_digest: ContentHash
+    trust_digest: ContentHash | None = None
+    """Of the files of allowed signers and revoked keys, which the policy names; None without."""
     policy_error: str | None
     """Why the newest policy file is not in force, if it is not."""
     builtin_digest: Digest
@@ -291,6 +293,7 @@ class BundleOnRuntime(Model):
     last_activated: AwareDatetime | None = None
     last_error: NackReason | None = None
     policy_digest: ContentHash | None = None
+    trust_digest: ContentHash | None = None
 
 
 class RuntimeView(Model):

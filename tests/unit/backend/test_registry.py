@@ -83,18 +83,19 @@ def test_a_rejection_is_found_under_its_own_policy_only(registry):
     registry.note_bundle(EU, TEAM, SOME, "rejected", error=WHY, policy_digest=POLICY)
     other_policy = ContentHash("sha256:" + "34" * 32)
 
-    assert registry.find_rejection(EU, TEAM, SOME, POLICY) == WHY
-    assert registry.find_rejection(EU, TEAM, SOME, other_policy) is None
-    assert registry.find_rejection(EU, OTHER, SOME, POLICY) is None
-    assert registry.find_rejection(EU, TEAM, Digest("cd" * 32), POLICY) is None
-    assert registry.find_rejection(US, TEAM, SOME, POLICY) is None
+    assert registry.find_rejection(EU, TEAM, SOME, POLICY, None) == WHY
+    assert registry.find_rejection(EU, TEAM, SOME, other_policy, None) is None
+    assert registry.find_rejection(EU, TEAM, SOME, POLICY, other_policy) is None
+    assert registry.find_rejection(EU, OTHER, SOME, POLICY, None) is None
+    assert registry.find_rejection(EU, TEAM, Digest("cd" * 32), POLICY, None) is None
+    assert registry.find_rejection(US, TEAM, SOME, POLICY, None) is None
 
 
 def test_what_was_accepted_after_all_is_no_rejection(registry):
     registry.note_bundle(EU, TEAM, SOME, "rejected", error=WHY, policy_digest=POLICY)
     registry.note_bundle(EU, TEAM, SOME, "accepted", policy_digest=POLICY)
 
-    assert registry.find_rejection(EU, TEAM, SOME, POLICY) is None
+    assert registry.find_rejection(EU, TEAM, SOME, POLICY, None) is None
     assert registry.bundles_on(EU)[0].last_error is None
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from yoi_bundles.backend.signing import SshCommitSigner
 from yoi_bundles.errors import UntrustedSignatureError
+from yoi_bundles.model.host_policy import TrustRules
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Provenance, ReceivedCommit, Revision
-from yoi_bundles.runtime.signatures import SshSignatureVerifier, split_signature
+from yoi_bundles.runtime.signatures import SshSignatureVerifier, digest_trust, split_signature
 
 needs_ssh = pytest.mark.skipif(
     shutil.which("ssh-keygen") is None or shutil.which("git") is None,
@@ -470,3 +471,23 @@ def test_the_signature_is_taken_out_as_git_does():
 def test_commits_that_git_would_read_otherwise_are_refused(raw, match):
     with pytest.raises(UntrustedSignatureError, match=match):
         split_signature(raw)
+
+
+def test_the_digest_of_trust_changes_with_each_file_and_with_its_readability(tmp_path):
+    signers, revoked = tmp_path / "signers", tmp_path / "revoked"
+    for file in (signers, revoked):
+        file.write_text("one\n")
+        file.chmod(0o644)
+    trust = TrustRules(allowed_signers_file=str(signers), revoked_keys_file=str(revoked))
+    seen = [digest_trust(trust)]
+    assert digest_trust(trust) == seen[0]
+    for file in (signers, revoked):
+        file.write_text("another\n")
+        seen.append(digest_trust(trust))
+        file.chmod(0o666)  # anybody may have written it: it is not used
+        seen.append(digest_trust(trust))
+        assert digest_trust(trust) == seen[-1]
+        file.chmod(0o644)
+
+    assert len(set(seen)) == 5
+    assert digest_trust(TrustRules()) is None
