@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from bench.commandline import measure_commandline
+from bench.copying import measure_copying
+from bench.fanout import measure_fanout
 from bench.gitweb import find_missing
 from bench.growth import measure_growth
 from bench.memory import measure_memory
@@ -27,12 +30,15 @@ from bench.targets import SUITES
 STAGED = {
     "serving": measure_serving,
     "syncing": measure_syncing,
+    "copying": measure_copying,
+    "cli": measure_commandline,
 }
 """Suites that compare workspaces of several sizes with git."""
 ALONE = {
     "resolve": measure_resolving,
     "memory": measure_memory,
     "growth": measure_growth,
+    "fanout": measure_fanout,
 }
 """Suites with a stage of their own."""
 

@@ -71,7 +71,7 @@ class GitWeb:
         root.mkdir(parents=True, exist_ok=True)
         files = root / "files"
         files.mkdir()
-        port = _free_port()
+        port = free_port()
         config = root / "nginx.conf"
         config.write_text(
             _CONFIG.format(
@@ -87,7 +87,12 @@ class GitWeb:
             ServerProcess(fcgi, "fcgiwrap", stderr=subprocess.DEVNULL),
             ServerProcess(nginx, "nginx", stderr=subprocess.DEVNULL),
         ]
-        _wait_for(root / "fcgi.sock", port)
+        try:
+            wait_for_port(port)
+            _wait_for_file(root / "fcgi.sock")
+        except BaseException:
+            self.close()
+            raise
 
     def cpu_seconds(self) -> float:
         """Of nginx, fcgiwrap and every git they started."""
@@ -99,17 +104,30 @@ class GitWeb:
             server.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this host that nobody listens on now."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
 
 
-def _wait_for(fcgi: Path, port: int) -> None:
+def wait_for_port(port: int) -> None:
+    """Until somebody listens there.
+
+    Raises:
+        RuntimeError: Nobody did in time.
+    """
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            if fcgi.exists():
-                return
+            return
         time.sleep(0.02)
-    raise RuntimeError("nginx did not start; see error.log")
+    raise RuntimeError(f"nobody listens on port {port}")
+
+
+def _wait_for_file(path: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{path.name} was not made")
+        time.sleep(0.02)

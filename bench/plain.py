@@ -40,9 +40,10 @@ class Plain:
         assert found is not None
         return found
 
-    def register(self, name: str) -> str:
+    def register(self, name: str, labels: dict[str, str] | None = None) -> str:
         """Make a Runtime known; returns its token."""
-        return self.backend.fleet.register(RegisterRuntime(runtime_id=RuntimeId(name))).token
+        request = RegisterRuntime(runtime_id=RuntimeId(name), labels=labels or {})
+        return self.backend.fleet.register(request).token
 
     def token(self, name: str, role: str) -> str:
         """A credential of another role."""

@@ -19,19 +19,19 @@ class Row:
     Args:
         target: What it is held against.
         size: Files of the workspace, or another measure of how much; "" where it does not apply.
-        ours: Our figure.
+        ours: Our figure; None where the peer is absent and nothing was compared.
         peer: The peer's; None where the target is absolute or the peer is absent.
     """
 
     target: Target
     size: str
-    ours: float
+    ours: float | None
     peer: float | None = None
 
     @property
     def ratio(self) -> float | None:
         """Ours through the peer's, the other way round for `at_least`; None without a peer."""
-        if self.peer is None:
+        if self.ours is None or self.peer is None:
             return None
         return self.peer / self.ours if self.target.at_least else self.ours / self.peer
 
@@ -39,7 +39,7 @@ class Row:
     def verdict(self) -> str:
         """``pass``, ``MISS``, ``info`` where there is no limit, or ``absent`` as the peer is."""
         limit = self.target.limit_of(self.size)
-        if self.target.peer is not None and self.peer is None:
+        if self.ours is None or (self.target.peer is not None and self.peer is None):
             return "absent"
         if limit is None:
             return "info"
@@ -86,6 +86,10 @@ class Record:
         ours, theirs = zip(*pairs[1:], strict=True)
         self.add(work, size, median_ms(ours), median_ms(theirs))
 
+    def add_absent(self, work: str, size: object) -> None:
+        """A row whose peer is not installed, so that nothing was compared."""
+        self.rows.append(Row(TARGETS[work], str(size), None))
+
     def missing(self, suites: Sequence[str]) -> list[str]:
         """Works that the suites should have measured and did not."""
         seen = {row.target.work for row in self.rows}
@@ -114,7 +118,7 @@ def cells(row: Row) -> tuple[str, ...]:
     return (
         target.work,
         row.size,
-        shown(row.ours) + unit,
+        "" if row.ours is None else shown(row.ours) + unit,
         "" if row.peer is None else shown(row.peer) + unit,
         target.peer or "",
         "" if row.ratio is None else shown(row.ratio),

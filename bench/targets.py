@@ -88,7 +88,8 @@ _MEMORY = (
     Target("memory", "peak memory, Runtime that receives", 120, None, "MB"),
 )
 _FANOUT = (
-    Target("fanout", "publish to the last ACK of a fleet, p99", 2_000),
+    Target("fanout", "publish to ACK, 99% of a fleet", 2_000),
+    Target("fanout", "publish to ACK, the last of a fleet"),
     Target("fanout", "idle long polls, memory", 150, None, "MB"),
     Target("fanout", "idle long polls, CPU", 2, None, "%"),
     Target("fanout", "registered Runtimes, listed", 50),

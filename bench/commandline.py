@@ -1,0 +1,65 @@
+"""The command line as a process: what starting it costs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bench.scale import Scale
+from bench.stage import Stage, git
+from bench.table import Record, median_ms
+
+_PROGRAM = Path(sys.executable).parent / "yoi-bundles"
+_AUTHOR = "Bench <bench@example.org>"
+
+
+def measure_commandline(stage: Stage, scale: Scale, record: Record) -> None:
+    """Rows of the suite ``cli``; the two that do not depend on files come with the first size."""
+    size = len(stage.files)
+    pairs = []
+    for _ in range(scale.runs + 1):
+        stage.publish_work()  # it sees that somebody else has published, and is warm again
+        stage.edit_work()
+        started = time.perf_counter()
+        stage.publish_work()
+        warm = time.perf_counter() - started
+        stage.edit_work()
+        pairs.append((_publish(stage.root, stage.work), warm))
+        head = str(stage.head().digest)
+        git(stage.work, "add", "-A")
+        assert git(stage.work, "write-tree") == head, "the CLI published something else"
+    more = [ours - warm for ours, warm in pairs[1:]]
+    record.add("publish through the CLI, more than warm", size, median_ms(more))
+    if size == scale.sizes[0]:
+        runs = scale.runs + 1
+        helped = [_run("--help") for _ in range(runs)]
+        record.add("yoi-bundles --help", "", median_ms(helped[1:]))
+        record.add("yoi-bundles publish, small workspace", size, _publish_small(stage, runs))
+    git(stage.work, "commit", "-q", "-m", "Edits")
+    stage.copy_to_git()
+
+
+def _publish_small(stage: Stage, runs: int) -> float:
+    """Milliseconds of a first publish: of the work tree, without git, in a directory of its own."""
+    taken = []
+    for run in range(runs):
+        data = stage.root / f"small-{run}"
+        taken.append(_publish(data, stage.work))
+        shutil.rmtree(data)
+    return median_ms(taken[1:])
+
+
+def _publish(data: Path, work: Path) -> float:
+    return _run("publish", "--data", str(data), str(work))
+
+
+def _run(*arguments: str) -> float:
+    """Seconds that a process took."""
+    environment = os.environ | {"YOI_BUNDLES_AUTHOR": _AUTHOR}
+    started = time.perf_counter()
+    subprocess.run([_PROGRAM, *arguments], check=True, capture_output=True, env=environment)
+    return time.perf_counter() - started
