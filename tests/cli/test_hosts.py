@@ -179,6 +179,20 @@ def test_an_increment_needs_its_base(team, policy):
     assert "(missing_prerequisite)" in ran.err
 
 
+def test_a_shallow_file_brings_the_revision_alone(team, policy):
+    team("publish", "team")
+    coder = Path("team/prompts/role/coder.md")
+    coder.write_text(coder.read_text() + "\nBe exact.\n")
+    newest = team("publish", "team", "--json").json["revision"]
+    made = team("bundle", "create", "team", "--shallow", "-o", "tip.bundle", "--json").json
+
+    ran = team("bundle", "import", "tip.bundle", "-w", "team", "--json")
+
+    assert (made["is_shallow"], made["base"]) == (True, None)
+    assert ran.json["status"]["revision"]["number"] == newest["number"] == 2
+    assert "shallow" in team("bundle", "create", "team", "--shallow", "-o", "again.bundle").out
+
+
 def test_bundle_create_does_not_replace_a_file_unasked(host):
     Path("mine.bundle").write_text("mine")
 

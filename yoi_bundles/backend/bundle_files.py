@@ -26,6 +26,7 @@ class BundleFile:
 
     Args:
         base: The commit it builds on; None for a full bundle.
+        is_shallow: Whether a full bundle holds its target alone, without what was before it.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class BundleFile:
     digest: Digest
     base: CommitId | None
     size_bytes: int
+    is_shallow: bool = False
 
     @property
     def etag(self) -> str:
@@ -40,7 +42,7 @@ class BundleFile:
 
         By commit, as one digest may have several revisions, and each has a file of its own.
         """
-        return f'"{self.target}.{"full" if self.base is None else self.base}"'
+        return f'"{self.target}.{_scope(self.base, is_shallow=self.is_shallow)}"'
 
 
 class BundleFiles:
@@ -53,8 +55,19 @@ class BundleFiles:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def get(self, store: BundleStore, target: Revision, haves: Sequence[CommitId]) -> BundleFile:
+    def get(
+        self,
+        store: BundleStore,
+        target: Revision,
+        haves: Sequence[CommitId],
+        *,
+        is_shallow: bool = False,
+    ) -> BundleFile:
         """The smallest bundle file that brings a holder of ``haves`` to ``target``.
+
+        Args:
+            is_shallow: Without any ``haves``, leave out what was before the target. Who holds
+                something, and nothing to build on, takes whole history only (docs/adr/0017).
 
         Built under a lock if it is not there yet, so that many who ask at once, in this process
         or another, cost one build.
@@ -65,7 +78,8 @@ class BundleFiles:
         """
         base = store.find_base(target.commit, haves)
         directory = self._root / str(target.workspace)
-        path = directory / f"{target.commit}-{'full' if base is None else base}.bundle"
+        is_shallow = is_shallow and not haves and target.parent is not None
+        path = directory / f"{target.commit}-{_scope(base, is_shallow=is_shallow)}.bundle"
         with storage_faults("build a bundle file"):
             size = _touch(path)
             if size is not None and not has_pack_trailer(path):
@@ -77,9 +91,16 @@ class BundleFiles:
                 with _locked(directory / "lock"):
                     size = _touch(path)
                     if size is None:
-                        size = _build(store, target.commit, base, path)
+                        size = _build(store, target.commit, base, path, is_shallow=is_shallow)
                         _evict(directory)
-        return BundleFile(path, target.commit, target.digest, base, size)
+        return BundleFile(path, target.commit, target.digest, base, size, is_shallow)
+
+
+def _scope(base: CommitId | None, *, is_shallow: bool) -> str:
+    """What a bundle file brings besides its target, in names of files and validators."""
+    if base is not None:
+        return str(base)
+    return "tip" if is_shallow else "full"
 
 
 def _touch(path: Path) -> int | None:
@@ -91,11 +112,14 @@ def _touch(path: Path) -> int | None:
         return None
 
 
-def _build(store: BundleStore, target: CommitId, base: CommitId | None, path: Path) -> int:
+def _build(
+    store: BundleStore, target: CommitId, base: CommitId | None, path: Path, *, is_shallow: bool
+) -> int:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix="tmp-")
     try:
         with os.fdopen(descriptor, "wb") as out:
-            info = store.write_bundle(out, target=target, bases=() if base is None else (base,))
+            bases = () if base is None else (base,)
+            info = store.write_bundle(out, target=target, bases=bases, is_shallow=is_shallow)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -174,12 +174,14 @@ class Backend:
         haves: tuple[CommitId, ...] = (),
         workspace: WorkspaceId | None = None,
         runtime: KnownRuntime | None = None,
+        is_shallow: bool = False,
     ) -> BundleFile:
         """The smallest bundle file for a holder of ``haves``.
 
         Args:
             workspace: Where to look; None looks in every workspace the Runtime may see.
             runtime: On whose behalf; None is an operator, who sees all.
+            is_shallow: Without any ``haves``, leave out what was before the revision.
 
         Raises:
             BundleMissingError: Not here, or not visible: the two cannot be told apart.
@@ -190,7 +192,7 @@ class Backend:
             store = self._repositories.find(name)
             revision = None if store is None else store.find_revision(digest)
             if store is not None and revision is not None:
-                return self._files.get(store, revision, haves)
+                return self._files.get(store, revision, haves, is_shallow=is_shallow)
         raise WorkspaceNotVisibleError("not held here, or not visible to you")
 
     def channel(

@@ -34,6 +34,7 @@ def command() -> None:
 @click.argument("revision", default="main")
 @click.option("-o", "--output", type=FILE, help="File to write  [default: WORKSPACE-rN.bundle]")
 @click.option("--have", multiple=True, metavar="COMMIT", help="Commit the receiver has already.")
+@click.option("--shallow", is_flag=True, help="Leave out what was before the revision.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @data_option
 @json_option
@@ -43,15 +44,22 @@ def create(
     revision: str,
     output: Path | None,
     have: tuple[str, ...],
+    shallow: bool,
     force: bool,
     data: Path,
     is_json: bool,
 ) -> None:
-    """Write a bundle file of a revision: full, or an increment on what --have names."""
+    """Write a bundle file of a revision: full, or an increment on what --have names.
+
+    A full file holds all of history, and `git clone FILE` can read it. A shallow one holds the
+    revision alone, for a Runtime that holds nothing of the workspace yet.
+    """
     with open_backend(data) as backend:
         found = backend.publishing.revision(WorkspaceId.parse(workspace), revision)
         haves = tuple(CommitId.parse(text) for text in have)
-        file = backend.bundle_file(found.digest, haves=haves, workspace=found.workspace)
+        file = backend.bundle_file(
+            found.digest, haves=haves, workspace=found.workspace, is_shallow=shallow
+        )
         path = output or Path(f"{workspace}-r{found.number}.bundle")
         _copy(file.path, path, force=force)
     if is_json:
@@ -62,11 +70,13 @@ def create(
                 "digest": str(file.digest),
                 "commit": str(file.target),
                 "base": None if file.base is None else str(file.base),
+                "is_shallow": file.is_shallow,
                 "size_bytes": file.size_bytes,
             }
         )
         return
-    kind = "full" if file.base is None else f"increment on {file.base.short}"
+    kind = "shallow" if file.is_shallow else "full"
+    kind = kind if file.base is None else f"increment on {file.base.short}"
     size = shown_size(file.size_bytes)
     say(f"{good('wrote')} {path}: {workspace} r{found.number}, {kind}, {size}")
     say(dim(f"there: yoi-bundles bundle import {path} --workspace {workspace} --policy FILE"))

@@ -11,6 +11,7 @@ from house import TEAM
 from yoi_bundles.backend import bundle_files
 from yoi_bundles.backend.bundle_files import BundleFiles
 from yoi_bundles.errors import StorageFullError, StoreError
+from yoi_bundles.model.ids import CommitId
 
 
 @pytest.fixture
@@ -62,6 +63,30 @@ def test_a_holder_of_the_parent_gets_an_increment_with_an_etag_of_its_own(store,
     assert increment.size_bytes < full.size_bytes / 5
     assert full.etag == f'"{head.commit}.full"'
     assert increment.etag == f'"{head.commit}.{head.parent}"'
+
+
+def test_who_holds_nothing_may_have_the_tip_alone(store, files):
+    head = store.find_head()
+
+    full, tip = files.get(store, head, ()), files.get(store, head, (), is_shallow=True)
+
+    assert (full.is_shallow, tip.is_shallow, tip.base) == (False, True, None)
+    assert tip.size_bytes < full.size_bytes
+    assert (full.etag, tip.etag) == (f'"{head.commit}.full"', f'"{head.commit}.tip"')
+
+
+def test_who_holds_something_else_gets_whole_history(store, files):
+    head, elsewhere = store.find_head(), CommitId("ab" * 32)
+
+    file = files.get(store, head, (elsewhere,), is_shallow=True)
+
+    assert file == files.get(store, head, ())
+
+
+def test_a_first_revision_has_one_full_file(store, files):
+    first = store.find_commit(store.find_head().parent)
+
+    assert files.get(store, first, (), is_shallow=True) == files.get(store, first, ())
 
 
 def test_many_who_ask_at_once_cost_one_build(store, files):
