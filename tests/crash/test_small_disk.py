@@ -79,7 +79,7 @@ class Job:
         self.runtime.put_bundle(TEAM, self.second.digest, [self.second_raw])
 
     def checkout(self) -> None:
-        self.runtime.held.tree(TEAM, self.first.digest)
+        self.runtime.held.trees.get(TEAM, self.first.digest)
 
     def worker(self) -> None:
         self.runtime.create_worker(worker_request(self.first.digest))

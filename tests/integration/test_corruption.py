@@ -117,7 +117,7 @@ class Damaged:
         """Whether the bundle is read whole; what is read at all is right, and faults are typed."""
         name = f"w-{random.Random(str(tree_of(self.held).keys())).random()}"[:30]
         try:
-            reader = runtime.held.tree(TEAM, self.digest)
+            reader = runtime.held.trees.get(TEAM, self.digest)
             assert {path: reader.read(path) for path in reader.entries()} == self.files
             runtime.create_worker(worker_request(self.digest, worker_id=name))
         except StoreCorruptError:
@@ -375,7 +375,7 @@ def test_a_spoilt_checkout_is_never_used_and_made_anew(damaged, spoil):
 
     with damaged.runtime() as runtime:
         runtime.create_worker(worker_request(damaged.digest, worker_id="after"))
-        reader = runtime.held.tree(TEAM, damaged.digest)
+        reader = runtime.held.trees.get(TEAM, damaged.digest)
         assert compute_digest({p: reader.read(p) for p in reader.entries()}) == damaged.digest
 
     assert report == 6

@@ -104,7 +104,7 @@ def test_old_bundles_go_and_those_of_workers_and_the_newest_stay(sent):
         clients[0].put_bundle(TEAM, revision.digest, path)
     used, dropped, newest = files[1][0], files[0][0], files[5][0]
     runtime.create_worker(worker_request(used.digest))
-    runtime.held.tree(TEAM, dropped.digest)
+    runtime.held.trees.get(TEAM, dropped.digest)
 
     done = runtime.held.upkeep.collect(TEAM, 2)
 

@@ -206,7 +206,7 @@ def test_what_nobody_asked_for_does_not_come_along(evil, strict):
     """Extraneous dependencies: a bundle is closed, so there is nothing to be fetched beside it."""
     made = evil.publish()
     put(strict, made, evil.file(made))
-    tree = strict.held.tree(TEAM, made.digest)
+    tree = strict.held.trees.get(TEAM, made.digest)
     assert set(tree.entries()) == set(workspace_files(prompts__role__coder=""))
     assert RelativePath("bundle.toml") in tree.entries()
 

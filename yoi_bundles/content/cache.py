@@ -58,12 +58,20 @@ class CheckedTrees:
             files, getsizeof=lambda tree: len(tree.files)
         )
         self._newest: dict[tuple[WorkspaceId, Rules], Digest] = {}
+        self._rules: dict[Digest, Rules] = {}
         self._lock = Lock()
 
     def find(self, digest: Digest, rules: Rules) -> CheckedTree | None:
         """A tree that was checked under the same rules."""
         with self._lock:
             return self._trees.get((digest, rules))
+
+    def find_bundle(self, digest: Digest) -> Bundle | None:
+        """What a tree declares that was found sound, under whatever rules: they change no bundle."""
+        with self._lock:
+            rules = self._rules.get(digest)
+            tree = None if rules is None else self._trees.get((digest, rules))
+            return None if tree is None else tree.bundle
 
     def newest(self, workspace: WorkspaceId, rules: Rules) -> CheckedTree | None:
         """The tree of a workspace that was checked last, to compare the next one with."""
@@ -79,6 +87,15 @@ class CheckedTrees:
                 return
             self._trees[digest, rules] = tree
             self._newest[tree.bundle.manifest.value.workspace.id, rules] = digest
-            kept = {key for key, newest in self._newest.items() if (newest, key[1]) in self._trees}
-            if len(kept) < len(self._newest):
-                self._newest = {key: self._newest[key] for key in kept}
+            self._rules[digest] = rules
+            if len(self._rules) > 2 * len(self._trees):
+                self._forget()
+
+    def _forget(self) -> None:
+        """Drop what is known of trees that are no longer kept."""
+        self._rules = {
+            one: rules for one, rules in self._rules.items() if (one, rules) in self._trees
+        }
+        self._newest = {
+            key: digest for key, digest in self._newest.items() if (digest, key[1]) in self._trees
+        }

@@ -20,8 +20,8 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.host_policy import HostPolicy, TrustRules
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Advance, Revision
-from yoi_bundles.model.tree import TreeReader
 from yoi_bundles.runtime.catalog import Catalog
+from yoi_bundles.runtime.held_trees import HeldTrees
 from yoi_bundles.runtime.policy_file import PolicyHolder, receive_limits
 from yoi_bundles.runtime.signatures import Verifiers
 from yoi_bundles.runtime.trust import verify_advance, verify_recent, verify_signed
@@ -70,6 +70,7 @@ class HeldBundles:
         self._verifiers = Verifiers()
         self.upkeep = Upkeep(self._repositories, self._checkouts, catalog)
         self.checked = CheckedTrees()
+        self.trees = HeldTrees(self._repositories, self._checkouts, self.upkeep)
 
     def close(self) -> None:
         """Close the repositories."""
@@ -344,43 +345,6 @@ class HeldBundles:
             for name, digest in rejected
             if not any(digest in s.digests() for _, s, _ in self._stores(name))
         )
-
-    # --- trees ---
-
-    def tree(self, workspace: WorkspaceId, digest: Digest) -> TreeReader:
-        """A verified reader over the read-only checkout of a held bundle.
-
-        Raises:
-            BundleMissingError: Not held here.
-            StoreCorruptError: The object store itself is damaged.
-        """
-        store = self._repositories.get(workspace)
-        try:
-            source = store.tree(digest)
-        except StoreCorruptError:
-            # The checkout proves itself: it stays in use whatever has become of the repository.
-            found = self._checkouts.find(digest)
-            if found is None:
-                raise
-            found.verify_names()
-            return found.reader
-        return self._checkouts.ensure(digest, source).reader
-
-    def repair(self, workspace: WorkspaceId, digest: Digest) -> TreeReader:
-        """Make a damaged checkout anew from the object store, mending that if need be.
-
-        Raises:
-            StoreCorruptError: The object store lacks something; the bundle is to be sent again.
-        """
-        log.warning("checkout %s is damaged and is made anew", digest.short)
-        store = self._repositories.get(workspace)
-        self.upkeep.verify_whole(workspace, digest)
-        try:
-            return self._checkouts.repair(digest, store.tree(digest)).reader
-        except StoreCorruptError:
-            self.upkeep.mend(workspace)
-            self.upkeep.verify_whole(workspace, digest)
-            return self._checkouts.repair(digest, store.tree(digest)).reader
 
 
 def _missing(workspace: WorkspaceId | None, digest: Digest) -> BundleMissingError:

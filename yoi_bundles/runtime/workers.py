@@ -106,9 +106,16 @@ class Workers:
         revision = self._held.usable_revision(
             wanted.workspace, wanted.digest, wanted.commit, policy
         )
-        last_contact, _ = self._catalog.contact(wanted.workspace)
-        warning = verify_fresh(last_contact, self._clock(), policy.bundles)
+        warning = self._verify_fresh(wanted.workspace, policy)
         return "synced", self._bundle(wanted.workspace, wanted.digest), revision.commit, warning
+
+    def _verify_fresh(self, workspace: WorkspaceId, policy: HostPolicy) -> str | None:
+        """See `verify_fresh`; the catalog is asked only if the policy has a rule about it."""
+        rules = policy.bundles
+        if rules.stale_warn_seconds is None and rules.stale_refuse_seconds is None:
+            return None
+        last_contact, _ = self._catalog.contact(workspace)
+        return verify_fresh(last_contact, self._clock(), rules)
 
     def _bundle(self, workspace: WorkspaceId, digest: Digest) -> Bundle:
         """The parsed bundle; whether the caller may use it has been decided before."""
@@ -122,10 +129,13 @@ class Workers:
         return loaded
 
     def _load(self, workspace: WorkspaceId, digest: Digest) -> Bundle:
+        known = self._held.checked.find_bundle(digest)
+        if known is not None:
+            return known
         try:
-            return self._check(self._held.tree(workspace, digest), workspace)
+            return self._check(self._held.trees.get(workspace, digest), workspace)
         except StoreCorruptError:
-            return self._check(self._held.repair(workspace, digest), workspace)
+            return self._check(self._held.trees.repair(workspace, digest), workspace)
 
     def _check(self, tree: TreeReader, workspace: WorkspaceId) -> Bundle:
         return load_bundle(tree, workspace=workspace, cache=self._held.checked)
@@ -144,6 +154,9 @@ class Workers:
         if known is not None:
             return CreatedWorker(worker=known, is_new=False)
         resolution = self._resolve(request, origin)
+        if request.bundle is not None:
+            # The Worker's files are there before it is: a launch must not be the first to find out.
+            self._held.trees.ensure(request.bundle.workspace, request.bundle.digest)
         view = WorkerView(
             worker_id=request.worker_id,
             created_at=self._clock(),
@@ -213,7 +226,7 @@ class Workers:
             self._held.usable_revision(
                 made.workspace, made.bundle, made.commit, policy, is_new=False
             )
-        return self._held.tree(made.workspace, made.bundle)
+        return self._held.trees.get(made.workspace, made.bundle)
 
 
 def _parse_position(text: str) -> int:

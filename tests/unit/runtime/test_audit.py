@@ -22,7 +22,7 @@ def data(house):
         first = backend.publishing.publish(TEAM, publish_request(workspace_files())).revision
         raw = backend.bundle_file(first.digest, workspace=TEAM).path.read_bytes()
         runtime.put_bundle(TEAM, first.digest, [raw])
-        runtime.held.tree(TEAM, first.digest)
+        runtime.held.trees.get(TEAM, first.digest)
         house.publish(backend, prompts__role__coder="\nBe exact.\n")
         house.publish(backend, OTHER)
     return root

@@ -156,7 +156,7 @@ def test_what_is_not_held_has_no_haves_and_no_revision(runtime):
 
 def test_a_damaged_checkout_is_made_anew(house, backend, runtime):
     revision = carry(house, backend, runtime)
-    tree = runtime.held.tree(TEAM, revision.digest)
+    tree = runtime.held.trees.get(TEAM, revision.digest)
     path = next(iter(tree.entries()))
     good = tree.read(path)
     file = next((house.root / "eu-1" / "checkouts").rglob(str(path)))
@@ -165,5 +165,5 @@ def test_a_damaged_checkout_is_made_anew(house, backend, runtime):
     file.write_bytes(b"tampered")
 
     with pytest.raises(StoreCorruptError):
-        runtime.held.tree(TEAM, revision.digest).read(path)
-    assert runtime.held.repair(TEAM, revision.digest).read(path) == good
+        runtime.held.trees.get(TEAM, revision.digest).read(path)
+    assert runtime.held.trees.repair(TEAM, revision.digest).read(path) == good
