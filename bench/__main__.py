@@ -8,17 +8,18 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bench.commandline import measure_commandline
 from bench.copying import measure_copying
 from bench.fanout import measure_fanout
-from bench.gitweb import find_missing
+from bench.gitweb import install_missing
 from bench.growth import measure_growth
 from bench.memory import measure_memory
+from bench.progress import say
+from bench.report import describe_machine, write_docs
 from bench.resolving import measure_resolving
 from bench.scale import FULL, QUICK, Scale
 from bench.serving import measure_serving
@@ -46,36 +47,44 @@ ALONE = {
 def main() -> None:
     """Measure, print the table, write it down."""
     options = _parse()
+    # An end by signal is an exit: servers and directories go with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     suites = options.only or SUITES
-    missing = find_missing()
-    if missing:
-        sys.exit(f"git over HTTP needs {', '.join(missing)}: apt-get install nginx-light fcgiwrap")
-    record = Record()
-    scale = _scale_of(options)
-    started = time.monotonic()
-    staged = [name for name in STAGED if name in suites]
-    for size in scale.sizes if staged else ():
-        _run_staged(size, staged, scale, record)
-    for name, measure in ALONE.items():
-        if name in suites:
-            _say(name)
-            with _directory() as root:
-                measure(root, scale, record)
+    if set(suites) & STAGED.keys():
+        install_missing()
+    record, scale = Record(), _scale_of(options)
+    try:
+        _run(suites, scale, record)
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+    about = describe_machine()
     print_table(record)
-    _say(f"{time.monotonic() - started:.0f} seconds")
     if options.json is not None:
-        write_json(options.json, record, {})
+        write_json(options.json, record, about)
     unmeasured = record.missing(suites)
     if unmeasured:
         sys.exit(f"not measured: {', '.join(unmeasured)}")
+    if options.write_docs:
+        write_docs(record, about)
+    say("every client verified, every row measured")
+
+
+def _run(suites: Sequence[str], scale: Scale, record: Record) -> None:
+    for name, measure in ALONE.items():
+        if name in suites:
+            say(name)
+            with _directory() as root:
+                measure(root, scale, record)
+    staged = [name for name in STAGED if name in suites]
+    for size in scale.sizes if staged else ():
+        _run_staged(size, staged, scale, record)
 
 
 def _run_staged(size: int, suites: list[str], scale: Scale, record: Record) -> None:
-    _say(f"{size} files: preparing {scale.revisions} revisions")
+    say(f"{size} files: preparing {scale.revisions} revisions")
     with _directory() as root, open_stage(root, size, revisions=scale.revisions) as stage:
         for name in suites:
-            _say(f"{size} files: {name}")
+            say(f"{size} files: {name}")
             STAGED[name](stage, scale, record)
 
 
@@ -107,15 +116,14 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--clients", type=int)
     parser.add_argument("--runs", type=int)
     parser.add_argument("--json", type=Path, help="write all that was measured to this file too")
+    parser.add_argument(
+        "--write-docs", action="store_true", help="put table and picture into docs/performance.*"
+    )
     return parser.parse_args()
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(one) for one in text.split(","))
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.history import extend_history
+from bench.progress import say
 from bench.scale import Scale
 from bench.stage import POLICY, PROVENANCE, VISIBILITY, make_request
 from bench.table import Curve, Record
@@ -140,6 +141,7 @@ def _open_house(stack: ExitStack, root: Path, size: int, revisions: int) -> _Hou
 
 def _measure(root: Path, size: int, revisions: int, runs: int) -> Times:
     """Medians for one workspace."""
+    say(f"growth: {size} files, {revisions} revisions")
     taken: dict[str, list[float]] = {"full sync": [], "increment": [], "publish": []}
     with ExitStack() as stack:
         house = _open_house(stack, root, size, revisions)
@@ -197,6 +199,7 @@ def _measure_held(root: Path, numbers: Sequence[int], runs: int) -> dict[int, Ti
         house.send(runtime, _head(house))
         held = 1
         for number in numbers:
+            say(f"growth: {number} held bundles")
             while held < number:
                 _send_next(house, runtime)
                 held += 1
