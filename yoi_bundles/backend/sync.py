@@ -30,7 +30,6 @@ from yoi_bundles.wire.messages import (
     PutResult,
     RuntimeInfo,
     SyncOutcome,
-    WorkspaceHaves,
 )
 from yoi_bundles.wire.runtime_client import RuntimeClient
 from yoi_bundles.wire.tokens import TokenFile, replace_token_file, write_token_file
@@ -157,13 +156,15 @@ class PushSync:
         )
         if refused is not None:
             return _outcome(runtime, "rejected", target, reason=refused)
-        haves = _haves(client, target.workspace)
+        held = client.bundles(target.workspace)
+        haves = next((one.haves for one in held.haves if one.workspace == target.workspace), ())
         if haves and haves[0] == target.commit:
             status = client.bundle_status(target.digest, target.workspace)
             self._note(runtime, status, info, fetched=False)
             return _outcome(runtime, "current", target)
         try:
-            sent, result = self._send(client, store, target, haves)
+            # One that lists bundles and names no commit is damaged: whole history heals it.
+            sent, result = self._send(client, store, target, haves, is_new=not held.bundles)
         except BundleError as error:
             if not is_refusal(error):
                 raise
@@ -177,12 +178,14 @@ class PushSync:
         store: BundleStore,
         target: Revision,
         haves: Sequence[CommitId],
+        *,
+        is_new: bool,
     ) -> tuple[BundleFile, PutResult]:
-        file = self._files.get(store, target, haves)
+        file = self._files.get(store, target, haves, is_shallow=is_new)
         try:
             return file, client.put_bundle(target.workspace, target.digest, file.path)
         except MissingPrerequisiteError:
-            if file.base is None:
+            if file.base is None and not file.is_shallow:
                 raise
             # It lost what it said it had; a full bundle needs nothing.
             file = self._files.get(store, target, ())
@@ -228,11 +231,6 @@ class PushSync:
             outcome="failed",
             reason=NackReason(code=error.code, message=error.message, hint=error.hint),
         )
-
-
-def _haves(client: RuntimeClient, workspace: WorkspaceId) -> tuple[CommitId, ...]:
-    held: tuple[WorkspaceHaves, ...] = client.bundles(workspace).haves
-    return next((one.haves for one in held if one.workspace == workspace), ())
 
 
 def _outcome(

@@ -134,17 +134,23 @@ class Follower:
 
     def _fetch_or_forget(self, channel: ChannelView, haves: tuple[CommitId, ...]) -> PutResult:
         try:
-            return self._fetch(channel, haves)
+            # What is damaged is healed by whole history: it names all that was ever held.
+            is_whole = self._runtime.held.upkeep.is_damaged(channel.workspace)
+            return self._fetch(channel, haves, is_whole=is_whole)
         except MissingPrerequisiteError:
-            return self._fetch(channel, ())
+            return self._fetch(channel, (), is_whole=True)
         except BundleError as error:
             if not is_refusal(error):
                 # Not the bundle's fault: a full disk or a lost connection may be over next time.
                 self._etags.pop(channel.workspace, None)
             raise
 
-    def _fetch(self, channel: ChannelView, haves: tuple[CommitId, ...]) -> PutResult:
+    def _fetch(
+        self, channel: ChannelView, haves: tuple[CommitId, ...], *, is_whole: bool
+    ) -> PutResult:
         digest = channel.revision.digest
         with self._runtime.held.begin(channel.workspace) as upload:
-            self._backend.fetch_bundle(channel.workspace, digest, haves, upload.write)
+            self._backend.fetch_bundle(
+                channel.workspace, digest, haves, upload.write, is_whole=is_whole
+            )
             return self._runtime.held.accept(channel.workspace, digest, upload)

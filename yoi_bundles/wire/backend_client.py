@@ -180,11 +180,14 @@ class BackendClient:
         digest: Digest,
         haves: Sequence[CommitId],
         write: Callable[[bytes], object],
+        *,
+        is_whole: bool = False,
     ) -> int:
         """Download a bundle file, the smallest for what is held.
 
         Args:
             write: Takes the bytes as they come; not retried, as it may have kept some.
+            is_whole: Without a common base, ask for whole history instead of the tip alone.
 
         Returns:
             How many bytes came.
@@ -194,6 +197,7 @@ class BackendClient:
             BundleError: See the class.
         """
         query = [("workspace", str(workspace)), *(("have", str(have)) for have in haves)]
+        query += [("history", "full")] * is_whole
         received = 0
         with self._http.stream(
             "GET",

@@ -89,6 +89,16 @@ def test_what_a_runtime_lost_is_sent_again_whole(house, backend, peer):
     assert len(peer.puts) == 2
 
 
+def test_a_runtime_that_holds_nothing_is_sent_the_tip_alone(house, backend, peer):
+    house.publish(backend, prompts__role__coder="\nBe exact.\n")
+
+    assert one(backend).outcome == "synced"
+
+    head = backend.publishing.workspace(TEAM).head
+    assert peer.runtime.held.haves(TEAM) == (head.commit,)
+    assert b"\n-" + str(head.parent).encode() in peer.puts[0]
+
+
 def test_a_full_bundle_that_still_lacks_something_is_not_sent_twice(backend, peer):
     peer.failures = [MissingPrerequisiteError("still")]
 

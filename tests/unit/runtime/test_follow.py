@@ -22,6 +22,7 @@ class Peer:
     def __init__(self, backend) -> None:
         self.backend = backend
         self.fetched: list[tuple] = []
+        self.whole: list[bool] = []
         self.failures: list[Exception] = []
         self.reports: list[object] = []
         self.report_failure: Exception | None = None
@@ -32,11 +33,14 @@ class Peer:
         now = f'"{view.revision.commit}"'
         return Polled(None, now) if etag == now else Polled(view, now)
 
-    def fetch_bundle(self, workspace, digest, haves, write):
+    def fetch_bundle(self, workspace, digest, haves, write, *, is_whole=False):
         self.fetched.append(tuple(haves))
+        self.whole.append(is_whole)
         if self.failures:
             raise self.failures.pop(0)
-        raw = self.backend.bundle_file(digest, haves=tuple(haves), workspace=workspace)
+        raw = self.backend.bundle_file(
+            digest, haves=tuple(haves), workspace=workspace, is_shallow=not is_whole
+        )
         return write(raw.path.read_bytes())
 
     def report(self, runtime_id, report):
@@ -86,7 +90,34 @@ def test_an_increment_that_does_not_fit_is_fetched_whole(house, backend, peer, f
     taken = follower.poll(TEAM)
 
     assert peer.fetched == [(), (first.commit,), ()]
+    assert peer.whole == [False, False, True]
     assert taken.status.is_current
+
+
+def test_a_fresh_runtime_begins_with_the_tip_and_goes_on_from_there(
+    house, backend, runtime, follower
+):
+    house.publish(backend, prompts__role__coder="\nBe exact.\n")
+    tip = follower.poll(TEAM).status.revision
+    house.publish(backend, prompts__role__coder="\nBe quick.\n")
+
+    taken = follower.poll(TEAM)
+
+    assert taken.status.is_current
+    assert runtime.held.haves(TEAM) == (taken.status.revision.commit, tip.commit)
+
+
+def test_a_damaged_runtime_asks_for_whole_history(house, backend, peer, runtime, follower):
+    follower.poll(TEAM)
+    house.publish(backend, prompts__role__coder="\nBe exact.\n")
+    for pack in (house.root / "eu-1").rglob("*.pack"):
+        pack.chmod(0o644)
+        pack.write_bytes(pack.read_bytes()[:40] + b"damaged" + pack.read_bytes()[47:])
+    runtime.held.upkeep.mend(TEAM)
+
+    assert follower.poll(TEAM).status.is_current
+    assert (peer.fetched[-1], peer.whole[-1]) == ((), True)
+    assert not runtime.held.upkeep.is_damaged(TEAM)
 
 
 def test_what_may_pass_is_fetched_again_and_what_was_refused_is_not(house, backend, peer, follower):
