@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 Table = Mapping[str, Any]
 Compose = Callable[[], dict[str, Any]]
@@ -40,8 +40,10 @@ def merge(below: Table, above: Table) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
-        both = isinstance(value, dict) and isinstance(old, dict)
-        merged[key] = merge(old, value) if both else value
+        if isinstance(value, dict) and isinstance(old, dict):
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = value
     return merged
 
 
@@ -67,7 +69,7 @@ def _omegaconf_peer(root: Path, layers: Sequence[Table]) -> Compose:
 
     def compose() -> dict[str, Any]:
         merged = OmegaConf.merge(*(OmegaConf.load(path) for path in paths))
-        return OmegaConf.to_container(merged, resolve=True)
+        return cast("dict[str, Any]", OmegaConf.to_container(merged, resolve=True))
 
     return compose
 
@@ -87,7 +89,7 @@ def _hydra_peer(root: Path, layers: Sequence[Table]) -> Compose:
     def compose() -> dict[str, Any]:
         with initialize_config_dir(config_dir=str(directory), version_base="1.3"):
             composed = hydra_compose(config_name=f"layer-{len(layers) - 1}")
-        return OmegaConf.to_container(composed, resolve=True)
+        return cast("dict[str, Any]", OmegaConf.to_container(composed, resolve=True))
 
     return compose
 
@@ -101,6 +103,6 @@ def _rjsonnet_peer(root: Path, layers: Sequence[Table]) -> Compose:
         program = f"std.mergePatch({program}, {json.dumps(layer)})"
 
     def compose() -> dict[str, Any]:
-        return json.loads(rjsonnet.evaluate_snippet("layers", program))
+        return cast("dict[str, Any]", json.loads(rjsonnet.evaluate_snippet("layers", program)))
 
     return compose

@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 _V1 = Path("/sys/fs/cgroup/cpuacct")
 _V2 = Path("/sys/fs/cgroup")
@@ -32,13 +33,13 @@ class ServerProcess:
         name: Part of the cgroup's name.
     """
 
-    def __init__(self, command: Sequence[str], name: str, **options: object) -> None:
+    def __init__(self, command: Sequence[str], name: str, **options: Any) -> None:
         self._group = _make_group(f"yoi-bench-{os.getpid()}-{name}")
         if self._group is None:
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._before = resource.getrusage(resource.RUSAGE_CHILDREN)
         # Stopped before it does anything, so that nothing is started outside the group.
-        self.popen = subprocess.Popen(
+        self.popen: subprocess.Popen[str] = subprocess.Popen(
             ["/bin/sh", "-c", 'kill -STOP $$; exec "$@"', "sh", *command],
             start_new_session=True, **options,
         )  # fmt: skip

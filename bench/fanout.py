@@ -16,6 +16,7 @@ from bench.scale import Scale
 from bench.stage import make_request
 from bench.table import Record, median_ms
 from bench.workload import WORKSPACE, edit
+from yoi_bundles.model.ids import Digest
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.store import Repository, receive_bundle
 from yoi_bundles.wire.backend_client import BackendClient
@@ -103,7 +104,7 @@ def _keeper(plain: Plain) -> Callable[[ChannelView, str, bytes], None]:
     head = plain.head()
     full = plain.backend.bundle_file(head.digest, workspace=WORKSPACE).path.read_bytes()
 
-    def receive(digest: object, data: bytes) -> None:
+    def receive(digest: Digest, data: bytes) -> None:
         result = receive_bundle(
             store, [data], expected=digest, check_advance=lambda advance: None,
             check_content=lambda tree: None, limits=DEFAULT_LIMITS,

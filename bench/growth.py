@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import shutil
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from bench.history import extend_history
 from bench.progress import say
 from bench.scale import Scale
 from bench.stage import POLICY, PROVENANCE, VISIBILITY, make_request
+from bench.syncing import timed
 from bench.table import Curve, Record
 from bench.workload import WORKSPACE, edit, make_files
 from yoi_bundles.backend.publisher import WorkspacePublisher
@@ -49,19 +49,17 @@ def measure_growth(root: Path, scale: Scale, record: Record) -> None:
     }
     by_held = _measure_held(root / "held", scale.held, scale.growth_runs)
     _note("files", by_files, record)
-    # What grows with files stays as it is here: no row of its own.
-    _note("revisions", by_history, record, leave_out="full sync")
+    _note("revisions", by_history, record)
     _note("held bundles", by_held, record)
 
 
-def _note(axis: str, times: dict[int, Times], record: Record, leave_out: str | None = None) -> None:
+def _note(axis: str, times: dict[int, Times], record: Record) -> None:
     numbers = list(times)
     for work in times[numbers[0]]:
         points = tuple((number, times[number][work] * 1e3) for number in numbers)
         exponent = fit_exponent(points)
         record.curves.append(Curve(axis, work, points, exponent))
-        if work != leave_out:
-            record.add(f"growth with {axis}: {work}", f"{numbers[0]}-{numbers[-1]}", exponent)
+        record.add(f"growth with {axis}: {work}", f"{numbers[0]}-{numbers[-1]}", exponent)
 
 
 def fit_exponent(points: Sequence[tuple[float, float]]) -> float:
@@ -71,12 +69,6 @@ def fit_exponent(points: Sequence[tuple[float, float]]) -> float:
     mean_y = statistics.fmean(y for _, y in logs)
     over = sum((x - mean_x) * (y - mean_y) for x, y in logs)
     return over / sum((x - mean_x) ** 2 for x, _ in logs)
-
-
-def _timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 @dataclass
@@ -147,12 +139,11 @@ def _measure(root: Path, size: int, revisions: int, runs: int) -> Times:
         house = _open_house(stack, root, size, revisions)
         for run in range(runs + 1):
             house.edit()
-            publish = _timed(house.publish)
+            publish = timed(house.publish)
             with house.open_runtime(f"rt-{run}") as runtime:
-                full = _timed(lambda runtime=runtime: house.send(runtime, _head(house)))
+                full = _timed_send(house, runtime, _head(house))
                 house.edit()
-                house.publish()
-                one = _timed(lambda runtime=runtime: house.send(runtime, _head(house)))
+                one = _timed_send(house, runtime, house.publish())
             shutil.rmtree(house.root / f"rt-{run}")
             if run > 0:  # the first one warms up
                 for work, seconds in zip(taken, (full, one, publish), strict=True):
@@ -187,7 +178,7 @@ def _measure_reads(house: _House) -> Times:
 
 def _median(work: Callable[[], object]) -> float:
     work()
-    return statistics.median(_timed(work) for _ in range(_READS))
+    return statistics.median(timed(work) for _ in range(_READS))
 
 
 def _measure_held(root: Path, numbers: Sequence[int], runs: int) -> dict[int, Times]:
@@ -214,8 +205,11 @@ def _measure_held(root: Path, numbers: Sequence[int], runs: int) -> dict[int, Ti
 
 def _send_next(house: _House, runtime: Runtime) -> float:
     house.edit()
-    revision = house.publish()
-    return _timed(lambda: house.send(runtime, revision))
+    return _timed_send(house, runtime, house.publish())
+
+
+def _timed_send(house: _House, runtime: Runtime, revision: Revision) -> float:
+    return timed(lambda: house.send(runtime, revision))
 
 
 def _held_reads(house: _House, runtime: Runtime) -> Times:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from bench.table import Curve
 
 _WIDTH, _HEIGHT = 340, 300
-_LEFT, _TOP, _RIGHT, _BOTTOM = 58, 44, 14, 46
+_LEFT, _TOP, _RIGHT, _BOTTOM = 58, 44, 26, 46
 _LEGEND = 84
 _COLOURS = {
     "full sync": "#c2410c",
@@ -113,7 +113,7 @@ def _draw_legend(panel: _Panel, curves: Sequence[Curve]) -> Iterator[str]:
     for number, curve in enumerate(curves):
         x, y = panel.left + _LEFT, _HEIGHT + 10 + number * 15
         yield f'<rect x="{x}" y="{y - 8}" width="14" height="4" fill="{_COLOURS[curve.work]}"/>'
-        text = f"{curve.work}: exponent {curve.exponent:.2f}"
+        text = f"{curve.work} (exponent {curve.exponent:.2f})"
         yield f'<text class="small" x="{x + 20}" y="{y - 2}">{escape(text)}</text>'
 
 

@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bench.scale import Scale
 from bench.stage import BRANCH, Stage, git, verify_bare
 from bench.table import Record
 from bench.workload import WORKSPACE
+from yoi_bundles.model.ids import Digest
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.runtime.follow import Follower
 from yoi_bundles.store import Repository, receive_bundle
@@ -107,18 +109,21 @@ def _measure_verification(stage: Stage, runs: int, record: Record) -> None:
     for _ in range(runs + 1):
         store = Repository.create(stage.root / "verify.git", WORKSPACE)
         bare = stage.make_bare()
-        ours = timed(
-            lambda store=store: receive_bundle(
-                store, [data], expected=head.digest, check_advance=lambda advance: None,
-                check_content=lambda tree: None, limits=DEFAULT_LIMITS,
-            )
-        )  # fmt: skip
-        theirs = timed(lambda bare=bare: _index_pack(bare, pack))
+        ours = timed(partial(_receive, store, head.digest, data))
+        theirs = timed(partial(_index_pack, bare, pack))
         store.close()
         shutil.rmtree(store.path)
         shutil.rmtree(bare)
         pairs.append((ours, theirs))
     record.add_pairs("verify the bytes of a pack", len(stage.files), pairs)
+
+
+def _receive(store: Repository, digest: Digest, data: bytes) -> None:
+    result = receive_bundle(
+        store, [data], expected=digest, check_advance=lambda advance: None,
+        check_content=lambda tree: None, limits=DEFAULT_LIMITS,
+    )  # fmt: skip
+    assert result.is_new
 
 
 def _index_pack(bare: os.PathLike[str], pack: bytes) -> None:

@@ -43,7 +43,7 @@ LINEAR = 1.15
 _AXES = (("files", "files"), ("revisions", "revisions"), ("held", "held bundles"))
 _FLAT_WORK = {
     "files": ("increment", "publish", "look-up by digest", "anything new?"),
-    "revisions": ("increment", "publish", "look-up by digest", "anything new?"),
+    "revisions": ("full sync", "increment", "publish", "look-up by digest", "anything new?"),
     "held": ("increment", "look-up by digest", "anything new?"),
 }
 
