@@ -49,11 +49,19 @@ def describe_machine() -> dict[str, str]:
 def write_docs(record: Record, about: Mapping[str, str]) -> None:
     """Replace the table of docs/performance.md, and the picture if growth was measured."""
     path = DOCS / "performance.md"
-    before, _, rest = path.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n{_block(record, about)}{END}{after}")
+    path.write_text(replace_block(path.read_text(), _block(record, about)))
     if record.curves:
         draw_curves(DOCS / "performance.svg", record.curves)
+
+
+def replace_block(text: str, block: str) -> str:
+    """A document with another block between its marks.
+
+    Raises:
+        ValueError: It has no marks.
+    """
+    start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    return f"{text[:start]}\n{block}{text[end:]}"
 
 
 def _block(record: Record, about: Mapping[str, str]) -> str:
