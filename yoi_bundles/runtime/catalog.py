@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from sqlalchemy import (
     insert,
     select,
 )
+from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from yoi_bundles.errors import (
@@ -98,11 +99,13 @@ class BundleNotes:
         received_at: When it was accepted.
         activated_at: When the first Worker was made from it.
         rejection: Why the newest upload was refused, if it was.
+        workers: How many Workers were made from it.
     """
 
     received_at: datetime | None = None
     activated_at: datetime | None = None
     rejection: NackReason | None = None
+    workers: int = 0
 
 
 class Catalog:
@@ -153,13 +156,6 @@ class Catalog:
         with self._database.read() as connection:
             rows = connection.execute(query.limit(limit)).all()
         return tuple((row.number, _worker(row)) for row in rows)
-
-    def count_workers(self, workspace: WorkspaceId, digest: Digest) -> int:
-        """How many Workers were made from a bundle."""
-        query = select(func.count()).select_from(WORKERS)
-        query = query.where(WORKERS.c.digest == str(digest), WORKERS.c.workspace == str(workspace))
-        with self._database.read() as connection:
-            return int(connection.execute(query).scalar_one())
 
     def add_worker(
         self, view: WorkerView, verify_held: Callable[[], object] = lambda: None
@@ -213,20 +209,27 @@ class Catalog:
 
     # --- bundles and contacts ---
 
-    def note_received(self, revision: Revision, now: datetime) -> None:
-        """Remember that a revision was accepted, and that it is the newest if it is."""
+    def note_received(self, revision: Revision, now: datetime, *, is_contact: bool = False) -> None:
+        """Remember that a revision was accepted, and that it is the newest if it is.
+
+        Args:
+            is_contact: Whether this confirms what is held, as `note_contact` does.
+        """
         workspace = revision.workspace
-        self._note(workspace, revision.digest, {"received_at": now.isoformat(), "reason": None})
         values = {"number": revision.number, "commit_id": str(revision.commit)}
-        statement = upsert(NEWEST).values({"workspace": str(workspace)} | values)
+        newest = upsert(NEWEST).values({"workspace": str(workspace)} | values)
         with self._database.write() as connection:
+            received: dict[str, str | None] = {"received_at": now.isoformat(), "reason": None}
+            connection.execute(_noting(workspace, revision.digest, received))
             connection.execute(
-                statement.on_conflict_do_update(
+                newest.on_conflict_do_update(
                     index_elements=["workspace"],
                     set_=values,
                     where=NEWEST.c.number < revision.number,
                 )
             )
+            if is_contact:
+                connection.execute(_contacting(workspace, _confirmed(now)))
 
     def find_newest(self, workspace: WorkspaceId) -> tuple[CommitId, int] | None:
         """Commit and number of the newest revision that was ever accepted, if one was."""
@@ -262,24 +265,22 @@ class Catalog:
             "rejected_at": now.isoformat(),
             "reason": reason.model_dump_json(),
         }
-        self._note(workspace, digest, values)
-
-    def _note(self, workspace: WorkspaceId, digest: Digest, values: dict[str, str | None]) -> None:
-        key = {"workspace": str(workspace), "digest": str(digest)}
-        statement = upsert(BUNDLES).values(key | values)
         with self._database.write() as connection:
-            connection.execute(
-                statement.on_conflict_do_update(index_elements=list(key), set_=values)
-            )
+            connection.execute(_noting(workspace, digest, values))
 
     def bundle_notes(self, workspace: WorkspaceId, digest: Digest) -> BundleNotes:
         """What is remembered of one bundle."""
         query = select(BUNDLES).where(
             BUNDLES.c.workspace == str(workspace), BUNDLES.c.digest == str(digest)
         )
+        counting = select(func.count()).select_from(WORKERS)
+        counting = counting.where(
+            WORKERS.c.digest == str(digest), WORKERS.c.workspace == str(workspace)
+        )
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
-        return BundleNotes() if row is None else _notes(row)
+            workers = int(connection.execute(counting).scalar_one())
+        return replace(BundleNotes() if row is None else _notes(row), workers=workers)
 
     def rejections(self, workspace: WorkspaceId | None) -> tuple[tuple[WorkspaceId, Digest], ...]:
         """Bundles whose last upload was refused."""
@@ -292,18 +293,15 @@ class Catalog:
 
     def note_contact(self, workspace: WorkspaceId, now: datetime) -> None:
         """Remember that the Backend was heard of a workspace."""
-        self._contact(workspace, {"last_contact": now.isoformat(), "last_error": None})
+        self._contact(workspace, _confirmed(now))
 
     def note_contact_failure(self, workspace: WorkspaceId, reason: str) -> None:
         """Remember that the Backend could not be asked."""
         self._contact(workspace, {"last_error": reason[:500]})
 
     def _contact(self, workspace: WorkspaceId, values: dict[str, str | None]) -> None:
-        statement = upsert(CONTACTS).values({"workspace": str(workspace)} | values)
         with self._database.write() as connection:
-            connection.execute(
-                statement.on_conflict_do_update(index_elements=["workspace"], set_=values)
-            )
+            connection.execute(_contacting(workspace, values))
 
     def contact(self, workspace: WorkspaceId) -> tuple[datetime | None, str | None]:
         """Last confirmed contact with the Backend for a workspace, and the last failure since."""
@@ -318,6 +316,21 @@ class Catalog:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return tuple(WorkspaceId(row.workspace) for row in rows)
+
+
+def _confirmed(now: datetime) -> dict[str, str | None]:
+    return {"last_contact": now.isoformat(), "last_error": None}
+
+
+def _contacting(workspace: WorkspaceId, values: dict[str, str | None]) -> Insert:
+    statement = upsert(CONTACTS).values({"workspace": str(workspace)} | values)
+    return statement.on_conflict_do_update(index_elements=["workspace"], set_=values)
+
+
+def _noting(workspace: WorkspaceId, digest: Digest, values: dict[str, str | None]) -> Insert:
+    key = {"workspace": str(workspace), "digest": str(digest)}
+    statement = upsert(BUNDLES).values(key | values)
+    return statement.on_conflict_do_update(index_elements=list(key), set_=values)
 
 
 def _by_id(worker_id: WorkerId) -> Select[tuple[str, ...]]:

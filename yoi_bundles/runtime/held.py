@@ -110,14 +110,12 @@ class HeldBundles:
                 reason = NackReason(code=error.code, message=error.message, hint=error.hint)
                 self._catalog.note_rejected(workspace, expected, reason, self._clock())
             raise
-        digest = result.revision.digest
-        now = self._clock()
-        self._catalog.note_received(result.revision, now)
-        status = self.status(digest, workspace)
-        if status.is_current:
-            self._catalog.note_contact(workspace, now)
+        store, digest = self._repositories.get(workspace), result.revision.digest
+        head = store.find_head()
+        is_current = head is not None and head.digest == digest
+        self._catalog.note_received(result.revision, self._clock(), is_contact=is_current)
         return PutResult(
-            status=status,
+            status=self._any_status(workspace, store, digest, head),
             is_new=result.is_new,
             received_bytes=result.received_bytes,
             objects=result.objects,
@@ -264,7 +262,7 @@ class HeldBundles:
             BundleMissingError: Never seen here.
         """
         for name, store, head in self._stores(workspace):
-            if digest in store.digests() or (head is not None and head.digest == digest):
+            if (head is not None and head.digest == digest) or _has_ref(store, digest):
                 return self._any_status(name, store, digest, head)
         for name, rejected in self._catalog.rejections(workspace):
             if rejected == digest:
@@ -290,7 +288,7 @@ class HeldBundles:
             state="accepted" if notes.activated_at is None else "active",
             revision=revision,
             is_current=is_current,
-            workers=self._catalog.count_workers(workspace, revision.digest),
+            workers=notes.workers,
             received_at=notes.received_at,
             activated_at=notes.activated_at,
             reasons=() if notes.rejection is None else (notes.rejection,),
@@ -345,6 +343,14 @@ class HeldBundles:
             for name, digest in rejected
             if not any(digest in s.digests() for _, s, _ in self._stores(name))
         )
+
+
+def _has_ref(store: BundleStore, digest: Digest) -> bool:
+    """Whether a bundle was accepted, whatever has become of it."""
+    try:
+        return store.find_revision(digest) is not None
+    except StoreCorruptError:
+        return digest in store.digests()
 
 
 def _missing(workspace: WorkspaceId | None, digest: Digest) -> BundleMissingError:

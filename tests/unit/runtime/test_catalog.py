@@ -67,8 +67,8 @@ def test_a_worker_is_kept_as_it_was_and_makes_its_bundle_active_once(catalog, vi
 
     assert kept == (view, True)
     assert catalog.get_worker(view.worker_id) == view
-    assert catalog.count_workers(TEAM, view.receipt.bundle) == 2
-    assert catalog.count_workers(OTHER, view.receipt.bundle) == 0
+    assert catalog.bundle_notes(TEAM, view.receipt.bundle).workers == 2
+    assert catalog.bundle_notes(OTHER, view.receipt.bundle).workers == 0
     assert catalog.bundle_notes(TEAM, view.receipt.bundle).activated_at == view.created_at
 
 
