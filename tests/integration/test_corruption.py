@@ -190,6 +190,7 @@ def test_a_wrong_byte_at_a_backend_is_found_and_a_copy_heals_it(damaged, part, t
     copy.write_bytes(damaged.full)
     found = repaired = tried = 0
     number = 1
+    damaged.restore()
     victim = packs(damaged.origin)[number]
     victim = victim if part in PACK_PARTS else victim.with_suffix(".idx")
     bounds = PACK_PARTS.get(part) or INDEX_PARTS[part]
