@@ -56,7 +56,6 @@ from yoi_bundles.model.declarations import (
     Plugin,
     Profile,
     ProjectInfo,
-    Prompt,
     PromptHeader,
     Provider,
     Scope,
@@ -383,7 +382,7 @@ def test_every_model_of_a_file_has_a_table():
     tabled = {model for models in TABLES.values() for model in models}
 
     assert set(key_tables()) == set(TABLES)
-    assert tabled | set(grant_models().values()) | {Prompt} == content_models()
+    assert tabled | set(grant_models().values()) == content_models()
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -67,7 +67,7 @@ class CheckedTrees:
             return self._trees.get((digest, rules))
 
     def find_bundle(self, digest: Digest) -> Bundle | None:
-        """What a tree declares that was found sound, under whatever rules: they change no bundle."""
+        """What a tree declares that was found sound; the rules of its check do not matter here."""
         with self._lock:
             rules = self._rules.get(digest)
             tree = None if rules is None else self._trees.get((digest, rules))

@@ -227,19 +227,18 @@ def _parse_prompt(source: Source, place: Place, text: str, size: int) -> ParsedF
         fault = finding_at(source, (), "the `+++` fence is never closed")
         return ParsedFile(source, place, size, findings=(fault,))
     if parts.header is None:
-        table: dict[str, Any] = {}
-        header, findings = _PLAIN_HEADER, list[Finding]()
-    else:
-        read = _read_toml(source, parts.header)
-        if isinstance(read, Finding):
-            return ParsedFile(source, place, size, findings=(read,))
-        table, source = read
-        declared, findings = _declare(_as(PromptHeader), table, source)
-        if not isinstance(declared, PromptHeader):
-            return ParsedFile(source, place, size, findings=tuple(findings))
-        header = declared
+        prompt = Prompt(PromptKey(place.name), _PLAIN_HEADER)
+        findings = find_variable_faults(_PLAIN_HEADER, parts, source)
+        return ParsedFile(source, place, size, Declared(prompt, source), tuple(findings))
+    read = _read_toml(source, parts.header)
+    if isinstance(read, Finding):
+        return ParsedFile(source, place, size, findings=(read,))
+    table, source = read
+    header, findings = _declare(_as(PromptHeader), table, source)
+    if not isinstance(header, PromptHeader):
+        return ParsedFile(source, place, size, findings=tuple(findings))
     findings += find_variable_faults(header, parts, source)
-    prompt = Prompt(key=PromptKey(place.name), header=header)
+    prompt = Prompt(PromptKey(place.name), header)
     return ParsedFile(source, place, size, Declared(prompt, source, table), tuple(findings))
 
 

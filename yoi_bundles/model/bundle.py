@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
@@ -27,6 +28,14 @@ from yoi_bundles.model.revision import Revision
 KeyPath: TypeAlias = tuple[str | int, ...]
 """Where in a TOML file: table names, keys and array positions."""
 
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[Any, Any]:
+    """One empty table for all: ten thousand prompts have no keys."""
+    return _NOTHING
+
+
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -40,7 +49,7 @@ class Source:
 
     file: RelativePath
     blob: BlobId
-    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+    lines: Mapping[KeyPath, int] = field(default_factory=_nothing)
 
     def line_of(self, path: KeyPath) -> int:
         """Line of a key, or of the nearest table around it; 1 if nothing is known."""
@@ -57,7 +66,7 @@ class Declared(Generic[T_co]):
 
     value: T_co
     source: Source
-    table: Mapping[str, Any] = field(default_factory=dict)
+    table: Mapping[str, Any] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Source: docs/format.md, "The bundle tree, schema 1". JSON Schemas are generated 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
@@ -184,11 +185,12 @@ class PromptHeader(Model):
     """Names the engine fills in, written ``{{name}}`` in the text."""
 
 
-class Prompt(Model):
+@dataclass(frozen=True, slots=True)
+class Prompt:
     """``prompts/**/*.md``; its text stays in the tree until a Worker needs it."""
 
     key: PromptKey
-    header: PromptHeader = PromptHeader()
+    header: PromptHeader = field(default_factory=PromptHeader)
 
 
 class WorkflowStep(Model):
