@@ -6,6 +6,8 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import httpx2
 
@@ -21,22 +23,21 @@ from yoi_bundles.store import Repository, receive_bundle
 def measure_serving(stage: Stage, scale: Scale, record: Record) -> None:
     """Server CPU of one size. Each client has a connection of its own and verifies what it gets."""
     clients, size = scale.clients, len(stage.files)
-    fresh = _measure(stage, clients, lambda: _receive(stage, None), lambda: _clone(stage, None))
-    record.add("server CPU, fresh Runtime", size, *fresh)
-    record.add("floor: nginx, finished file", size, fresh[0], _measure_floor(stage, clients))
-    ours, theirs = stage.root / "before.git", stage.make_bare()
-    base = _receive(stage, None, keep=ours)
+    theirs = stage.make_bare()
     git(theirs, "fetch", "-q", stage.git_url, BRANCH)
-    stage.publish_everywhere()
-    increment = _measure(
-        stage, clients, lambda: _receive(stage, base, ours), lambda: _clone(stage, theirs)
-    )
-    record.add("server CPU, increment", size, *increment)
+    with _Receiver(stage) as receiver:
+        fresh = _measure(stage, clients, receiver.fetch_full, lambda: _clone(stage, None))
+        record.add("server CPU, fresh Runtime", size, *fresh)
+        record.add("floor: nginx, finished file", size, fresh[0], _measure_floor(stage, clients))
+        stage.publish_everywhere()
+        increment = _measure(
+            stage, clients, receiver.fetch_increment, lambda: _clone(stage, theirs)
+        )
+        record.add("server CPU, increment", size, *increment)
     with _connect(stage) as client:
         etag = client.get(f"/v1/workspaces/{WORKSPACE}/channels/main").headers["etag"]
         news = _measure(stage, clients, lambda: _ask(client, etag), lambda: _ls_remote(stage))
     record.add('server CPU, "anything new?"', size, *news)
-    shutil.rmtree(ours)
     shutil.rmtree(theirs)
 
 
@@ -75,30 +76,53 @@ def _connect(stage: Stage) -> httpx2.Client:
     return httpx2.Client(base_url=stage.url, headers=headers)
 
 
-def _receive(
-    stage: Stage, base: CommitId | None, prepared: Path | None = None, keep: Path | None = None
-) -> CommitId:
-    """Fetch a bundle file and take it in as a Runtime does; returns the commit it brought."""
-    head = stage.head()
-    query = {} if base is None else {"have": str(base)}
-    with _connect(stage) as client:
-        answer = client.get(f"/v1/config-bundles/{head.digest}", params=query)
-    assert answer.status_code == 200, answer.text
-    path = keep or stage.root / "received.git"
-    if prepared is not None:
-        shutil.copytree(prepared, path, copy_function=os.link)
-    else:
-        Repository.create(path, WORKSPACE).close()
-    store = Repository.open(path)
-    result = receive_bundle(
-        store, [answer.content], expected=head.digest, check_advance=lambda advance: None,
-        check_content=lambda tree: None, limits=DEFAULT_LIMITS,
-    )  # fmt: skip
-    store.close()
-    assert result.revision == head
-    if keep is None:
-        shutil.rmtree(path)
-    return head.commit
+class _Receiver:
+    """Clients of ours: a file is taken in by a Runtime's store, or is byte by byte one that was.
+
+    Each client has a connection of its own.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._store = Repository.create(stage.root / "received.git", WORKSPACE)
+        self._base: CommitId | None = None
+        self._verified: dict[CommitId, bytes] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._store.close()
+        shutil.rmtree(self._store.path)
+
+    def fetch_full(self) -> None:
+        """What a fresh Runtime does."""
+        self._base = self._fetch({})
+
+    def fetch_increment(self) -> None:
+        """What a Runtime does that holds what `fetch_full` brought."""
+        self._fetch({"have": str(self._base)})
+
+    def _fetch(self, query: dict[str, str]) -> CommitId:
+        head = self._stage.head()
+        with _connect(self._stage) as client:
+            answer = client.get(f"/v1/config-bundles/{head.digest}", params=query)
+        assert answer.status_code == 200, answer.text
+        if head.commit not in self._verified:
+            result = receive_bundle(
+                self._store, [answer.content], expected=head.digest,
+                check_advance=lambda advance: None, check_content=lambda tree: None,
+                limits=DEFAULT_LIMITS,
+            )  # fmt: skip
+            assert result.revision == head
+            self._verified[head.commit] = answer.content
+        assert answer.content == self._verified[head.commit]
+        return head.commit
 
 
 def _clone(stage: Stage, prepared: Path | None) -> None:
