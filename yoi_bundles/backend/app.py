@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from yoi_bundles import __version__
 from yoi_bundles.backend.git_http import advertise_refs, upload_pack
-from yoi_bundles.backend.registry import KnownRuntime
+from yoi_bundles.backend.registry import RuntimeIdentity
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.errors import ForbiddenError
 from yoi_bundles.model.base import build_models
@@ -302,7 +302,7 @@ def _add_delivery(app: FastAPI, backend: Backend) -> None:
         return JSONResponse(view.model_dump(mode="json", by_alias=True), headers=headers)
 
 
-def _runtime_of(backend: Backend, request: Request) -> KnownRuntime | None:
+def _runtime_of(backend: Backend, request: Request) -> RuntimeIdentity | None:
     """On whose behalf a bundle is asked for: a Runtime, or None for an operator.
 
     Raises:

@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from yoi_bundles.backend.registry import KnownRuntime, Registry
+from yoi_bundles.backend.registry import KnownRuntime, Registry, RuntimeIdentity
 from yoi_bundles.backend.sync import PushTokens
+from yoi_bundles.backend.verdicts import Verdicts
 from yoi_bundles.errors import BundleMissingError, ForbiddenError, InvalidInputError
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
@@ -42,7 +43,7 @@ class Fleet:
         clock: Callable[[], datetime],
     ) -> None:
         self._registry = registry
-        self._visibility = visibility
+        self._visibility = Verdicts(visibility)
         self._tokens = tokens
         self._workspaces = workspaces
         self._clock = clock
@@ -93,7 +94,7 @@ class Fleet:
 
     def use_visibility(self, visibility: VisibilityPolicy) -> None:
         """Put another visibility policy in force."""
-        self._visibility = visibility
+        self._visibility = Verdicts(visibility)
 
     def known(self, runtime_id: RuntimeId) -> KnownRuntime:
         """A Runtime as the Backend itself uses it.
@@ -109,14 +110,14 @@ class Fleet:
 
     def is_visible(
         self,
-        runtime: KnownRuntime,
+        runtime: RuntimeIdentity,
         workspace: WorkspaceId,
         channel: ChannelName = MAIN_CHANNEL,
     ) -> bool:
         """Whether a Runtime may have a channel of a workspace; every revision is on ``main``."""
         return self._visibility.is_visible(runtime.runtime_id, runtime.labels, workspace, channel)
 
-    def visible_workspaces(self, runtime: KnownRuntime) -> tuple[WorkspaceId, ...]:
+    def visible_workspaces(self, runtime: RuntimeIdentity) -> tuple[WorkspaceId, ...]:
         """Every workspace of which a Runtime may have the revisions."""
         return tuple(one for one in self._workspaces() if self.is_visible(runtime, one))
 
@@ -157,14 +158,14 @@ class Fleet:
             bundles=tuple(bundles),
         )
 
-    def verify_caller(self, caller: CredentialView) -> KnownRuntime:
+    def verify_caller(self, caller: CredentialView) -> RuntimeIdentity:
         """The Runtime behind a credential of the role ``runtime``.
 
         Raises:
             ForbiddenError: It is no longer registered.
         """
         try:
-            return self._registry.get(RuntimeId.parse(caller.name))
+            return self._registry.identify(RuntimeId.parse(caller.name))
         except (BundleMissingError, InvalidInputError):
             raise ForbiddenError("this runtime is not registered") from None
 

@@ -28,6 +28,7 @@ from yoi_bundles.model.ids import ContentHash, Digest, Name, RuntimeId, Workspac
 from yoi_bundles.model.texts import Label
 from yoi_bundles.wire.credentials import Credentials, credential_tables
 from yoi_bundles.wire.database import Database
+from yoi_bundles.wire.epoch import EpochCache
 from yoi_bundles.wire.messages import (
     BundleOnRuntime,
     BundleState,
@@ -73,14 +74,23 @@ BUNDLES = Table(
 
 CREDENTIALS = credential_tables(TABLES)
 
+IDENTITIES = 16_384
+"""Runtimes whose identity is kept in memory."""
+
 
 @dataclass(frozen=True, slots=True)
-class KnownRuntime:
-    """A registered Runtime as the Backend itself uses it."""
+class RuntimeIdentity:
+    """What decides what a registered Runtime may see."""
 
     runtime_id: RuntimeId
-    endpoint: str | None
     labels: dict[Name, Label]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRuntime(RuntimeIdentity):
+    """A registered Runtime as the Backend itself uses it."""
+
+    endpoint: str | None
     last_seen: datetime | None
     last_failure: datetime | None
     last_error: str | None
@@ -107,6 +117,9 @@ class Registry:
     def __init__(self, path: Path) -> None:
         self._database = Database(path, TABLES)
         self.credentials = Credentials(self._database, CREDENTIALS)
+        self._identities: EpochCache[RuntimeId, RuntimeIdentity] = EpochCache(
+            self._database, IDENTITIES
+        )
 
     def close(self) -> None:
         """Close the database."""
@@ -139,6 +152,7 @@ class Registry:
                     hint="`runtime unregister` it first, or take another id",
                 )
             connection.execute(insert(RUNTIMES).values(row))
+            self._database.advance_epoch(connection)
 
     def remove(self, runtime_id: RuntimeId) -> None:
         """Forget a Runtime and all that was known of it.
@@ -150,6 +164,7 @@ class Registry:
             done = connection.execute(
                 delete(RUNTIMES).where(RUNTIMES.c.runtime_id == str(runtime_id))
             )
+            self._database.advance_epoch(connection)
         if done.rowcount == 0:
             raise _unknown(runtime_id)
 
@@ -166,6 +181,18 @@ class Registry:
         if row is None:
             raise _unknown(runtime_id)
         return _known(row)
+
+    def identify(self, runtime_id: RuntimeId) -> RuntimeIdentity:
+        """Who a Runtime is; from memory while nothing of that has changed.
+
+        Raises:
+            BundleMissingError: It is not registered.
+        """
+        return self._identities.get(runtime_id, self._read_identity)
+
+    def _read_identity(self, runtime_id: RuntimeId) -> RuntimeIdentity:
+        known = self.get(runtime_id)
+        return RuntimeIdentity(known.runtime_id, known.labels)
 
     def all(self) -> tuple[KnownRuntime, ...]:
         """All Runtimes, by id."""

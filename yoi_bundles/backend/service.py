@@ -12,7 +12,7 @@ from typing import Self
 from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
 from yoi_bundles.backend.fleet import Fleet
 from yoi_bundles.backend.publishing import open_publishing
-from yoi_bundles.backend.registry import KnownRuntime, Registry
+from yoi_bundles.backend.registry import Registry, RuntimeIdentity
 from yoi_bundles.backend.sync import Connect, PushSync, PushTokens
 from yoi_bundles.backend.views import browser_runtimes, browser_workspace
 from yoi_bundles.backend.visibility_file import read_visibility
@@ -173,7 +173,7 @@ class Backend:
         *,
         haves: tuple[CommitId, ...] = (),
         workspace: WorkspaceId | None = None,
-        runtime: KnownRuntime | None = None,
+        runtime: RuntimeIdentity | None = None,
         is_shallow: bool = False,
     ) -> BundleFile:
         """The smallest bundle file for a holder of ``haves``.
@@ -196,7 +196,7 @@ class Backend:
         raise WorkspaceNotVisibleError("not held here, or not visible to you")
 
     def channel(
-        self, workspace: WorkspaceId, channel: ChannelName, runtime: KnownRuntime | None = None
+        self, workspace: WorkspaceId, channel: ChannelName, runtime: RuntimeIdentity | None = None
     ) -> ChannelView:
         """Where a channel points.
 
@@ -208,7 +208,7 @@ class Backend:
             raise WorkspaceNotVisibleError("not held here, or not visible to you")
         return self.publishing.channel(workspace, channel)
 
-    def _workspaces_of(self, runtime: KnownRuntime | None) -> tuple[WorkspaceId, ...]:
+    def _workspaces_of(self, runtime: RuntimeIdentity | None) -> tuple[WorkspaceId, ...]:
         if runtime is None:
             return self._repositories.list()
         return self.fleet.visible_workspaces(runtime)

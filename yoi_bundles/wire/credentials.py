@@ -35,9 +35,21 @@ from yoi_bundles.errors import (
     UnauthenticatedError,
 )
 from yoi_bundles.wire.database import Database
+from yoi_bundles.wire.epoch import EpochCache
 from yoi_bundles.wire.roles import CredentialView, NewCredential, Role
 
 TOKEN_PREFIX = "yoi_"  # noqa: S105  (a prefix for secret scanners to know, not a token)
+
+
+KNOWN_TOKENS = 16_384
+"""Good tokens that are remembered by their hashes, so that not every request asks the database."""
+
+
+class _KnownToken(NamedTuple):
+    """Whose token it is, and until when; None: until it is forgotten."""
+
+    owner: CredentialView
+    ends_at: datetime | None
 
 
 class CredentialTables(NamedTuple):
@@ -94,6 +106,7 @@ class Credentials:
     def __init__(self, database: Database, tables: CredentialTables) -> None:
         self._database = database
         self._newest, self._older = tables
+        self._known: EpochCache[str, _KnownToken] = EpochCache(database, KNOWN_TOKENS)
 
     def create(
         self, name: str, role: Role, *, now: datetime, token: str | None = None
@@ -125,6 +138,7 @@ class Credentials:
                     hint="`token rotate` gives it another token",
                 )
             connection.execute(insert(self._newest).values(row))
+            self._database.advance_epoch(connection)
         return NewCredential(name=name, role=role, created_at=now, token=token)
 
     def rotate(
@@ -169,6 +183,7 @@ class Credentials:
                 .where(mine)
                 .values(token_hash=hash_token(token), created_at=now.isoformat())
             )
+            self._database.advance_epoch(connection)
         return NewCredential(
             name=name,
             role=held.role,
@@ -187,6 +202,7 @@ class Credentials:
         with self._database.write() as connection:
             self._held(connection, name)
             done = connection.execute(delete(self._older).where(self._older.c.name == name))
+            self._database.advance_epoch(connection)
         if done.rowcount == 0:
             raise BundleMissingError(f"the credential {name[:80]!a} has one token only")
 
@@ -198,6 +214,7 @@ class Credentials:
         """
         with self._database.write() as connection:
             done = connection.execute(delete(self._newest).where(self._newest.c.name == name))
+            self._database.advance_epoch(connection)
         if done.rowcount == 0:
             raise _unknown(name)
 
@@ -216,7 +233,12 @@ class Credentials:
         Raises:
             UnauthenticatedError: It belongs to nobody, or its time is over.
         """
-        wanted = hash_token(token)
+        known = self._known.get(hash_token(token), self._look_up)
+        if not _is_good(known.ends_at, now):
+            raise UnauthenticatedError("the token is not known here")
+        return known.owner
+
+    def _look_up(self, wanted: str) -> _KnownToken:
         newest, older = self._newest, self._older
         found = union_all(
             select(newest, literal(None).label("expires_at")).where(newest.c.token_hash == wanted),
@@ -231,9 +253,8 @@ class Credentials:
         if row is None or not hmac.compare_digest(row.token_hash, wanted):
             raise UnauthenticatedError("the token is not known here")
         ends_at = None if row.expires_at is None else datetime.fromisoformat(row.expires_at)
-        if not _is_good(ends_at, now):
-            raise UnauthenticatedError("the token is not known here")
-        return CredentialView(name=row.name, role=row.role, created_at=row.created_at)
+        owner = CredentialView(name=row.name, role=row.role, created_at=row.created_at)
+        return _KnownToken(owner, ends_at)
 
     def _views(self) -> Select[tuple[str, ...]]:
         newest, older = self._newest, self._older

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ BUSY_TIMEOUT_SECONDS = 10
 CHECKED_BYTES = 16 * 1024 * 1024
 """A database up to this size is checked whenever it is opened; a larger one by `doctor` alone."""
 REPAIR_HINT = "restore a backup, or salvage it with `repair --catalog`"
+_EPOCHS = 2**31
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -41,6 +43,7 @@ class Database:
         except OSError as error:
             kind = StorageFullError if error.errno in _FULL else StoreError
             raise kind(f"the database cannot be opened: {error.strerror}") from error
+        self._epoch = _EpochReader(path)
         self._engine = _create_engine(path)
         self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
         if path.stat().st_size <= CHECKED_BYTES:
@@ -70,6 +73,23 @@ class Database:
         with translated(), self._engine.connect() as connection:
             yield connection
 
+    def epoch(self) -> int:
+        """How often `advance_epoch` was called, by any process; a few microseconds.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        return self._epoch.read()
+
+    def advance_epoch(self, connection: Connection) -> None:
+        """Let what others keep in memory of this database end with this transaction.
+
+        Args:
+            connection: Of `write`, which holds the write lock.
+        """
+        number = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA user_version = {(number + 1) % _EPOCHS}")
+
     def verify(self) -> None:
         """Look at every page of the file; a database that is large takes its time.
 
@@ -84,7 +104,56 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        self._epoch.close()
         self._engine.dispose()
+
+
+class _EpochReader:
+    """Reads the epoch over a connection of its own, which is told when others have written.
+
+    Args:
+        path: The database.
+
+    Source: SQLite, "Pragma statements", ``data_version`` and ``user_version``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._version = -1
+        self._epoch = 0
+
+    def read(self) -> int:
+        """The epoch of the last commit, read anew only if there was a commit since.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        try:
+            with self._lock:
+                if self._connection is None:
+                    self._connection = sqlite3.connect(
+                        self._path,
+                        timeout=BUSY_TIMEOUT_SECONDS,
+                        isolation_level=None,
+                        check_same_thread=False,
+                    )
+                execute = self._connection.execute
+                (version,) = execute("PRAGMA data_version").fetchone()
+                if version != self._version:
+                    (self._epoch,) = execute("PRAGMA user_version").fetchone()
+                    self._version = version
+                return self._epoch
+        except sqlite3.Error as error:
+            raise StoreError(f"the database failed: {error}") from error
+
+    def close(self) -> None:
+        """Close the connection; another `read` opens a new one."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection, self._version = None, -1
 
 
 def _add_new_columns(connection: Connection, tables: MetaData) -> None:

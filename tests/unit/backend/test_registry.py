@@ -117,3 +117,46 @@ def test_everything_is_there_after_reopening(registry, tmp_path):
 
     assert (again.all(), again.bundles()) == before
     again.close()
+
+
+CHANGES = {
+    "a credential made": lambda r: r.credentials.create("ada", "operator", now=START),
+    "a token changed": lambda r: r.credentials.rotate("olu", now=START),
+    "a change finished": lambda r: r.credentials.finish_rotation("max"),
+    "a credential revoked": lambda r: r.credentials.revoke("olu"),
+    "a Runtime made known": lambda r: r.add(RuntimeId("new"), endpoint=None, labels={}, now=START),
+    "a Runtime forgotten": lambda r: r.remove(EU),
+}
+REPORTS = {
+    "a contact": lambda r: r.note_seen(EU, now=START),
+    "a failure": lambda r: r.note_failure(EU, "away", now=START),
+    "a state": lambda r: r.note_bundle(EU, TEAM, SOME, "accepted"),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_forgotten"),
+    [*((one, True) for one in CHANGES.values()), *((one, False) for one in REPORTS.values())],
+    ids=[*CHANGES, *REPORTS],
+)
+def test_what_is_kept_in_memory_ends_when_credentials_or_identities_change_and_not_before(
+    registry, change, is_forgotten
+):
+    for name in ("olu", "max"):
+        registry.credentials.create(name, "operator", now=START)
+    registry.credentials.rotate("max", now=START)
+    before = registry._database.epoch()
+
+    change(registry)
+
+    assert (registry._database.epoch() != before) is is_forgotten
+
+
+def test_a_runtime_registered_anew_has_its_new_labels_at_once(registry):
+    assert registry.identify(EU).labels
+    registry.remove(EU)
+    with pytest.raises(BundleMissingError):
+        registry.identify(EU)
+    registry.add(EU, endpoint=None, labels={Name("region"): "us"}, now=START)
+
+    assert registry.identify(EU).labels == {Name("region"): "us"}
