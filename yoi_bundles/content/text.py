@@ -14,12 +14,18 @@ from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.texts import UNSEEN
 
 
+_PLAIN = bytes(code for code in range(128) if UNSEEN.search(chr(code)) is None)
+"""Bytes of ASCII text in which nothing can be wrong; carriage return is not among them."""
+
+
 def decode_text(path: RelativePath, data: bytes) -> str | Finding:
     """The text of a file, or the first thing that keeps it from being one."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         return _fault(path, data.count(b"\n", 0, error.start) + 1, "is not UTF-8", "save as UTF-8")
+    if text.isascii() and not data.translate(None, _PLAIN):
+        return text
     if "\r" in text:
         line = text.count("\n", 0, text.index("\r")) + 1
         return _fault(path, line, "has a carriage return", "use LF line ends")
