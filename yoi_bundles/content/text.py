@@ -13,7 +13,6 @@ from yoi_bundles.model.bundle import Finding
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.texts import UNSEEN
 
-
 _PLAIN = bytes(code for code in range(128) if UNSEEN.search(chr(code)) is None)
 """Bytes of ASCII text in which nothing can be wrong; carriage return is not among them."""
 
