@@ -217,11 +217,13 @@ def flatten_tree(load: TreeLoader, root: Oid) -> dict[RelativePath, BlobId]:
         load: Gives the entries of a directory.
         root: The tree.
     """
-    if root == EMPTY_TREE:
-        return {}
-    found = {
-        RelativePath(step.path): BlobId.from_bytes(step.new)
-        for step in compare_trees(load, None, root)
-        if not step.is_tree and step.new is not None
-    }
-    return dict(sorted(found.items()))
+    found: dict[str, Oid] = {}
+    waiting = [] if root == EMPTY_TREE else [("", root)]
+    while waiting:
+        prefix, tree = waiting.pop()
+        for name, is_tree, oid in load(tree):
+            if is_tree:
+                waiting.append((f"{prefix}{name}/", oid))
+            else:
+                found[prefix + name] = oid
+    return {RelativePath(path): BlobId.from_bytes(found[path]) for path in sorted(found)}
