@@ -185,7 +185,7 @@ def open_stage(root: Path, size: int, *, revisions: int) -> Iterator[Stage]:
         stage.publisher = HttpClient(stage.url, token)
         stack.callback(stage.publisher.close)
         _make_mirror(stage)
-        stage.work_publisher = WorkspacePublisher(stage.work)
+        stage.work_publisher = WorkspacePublisher(stage.work, is_near=True)
         stage.web = GitWeb(root / "web", root / "git")
         stack.callback(stage.web.close)
         yield stage

@@ -17,6 +17,7 @@ from yoi_bundles.content import check_files, parse_file, raise_if_refused
 from yoi_bundles.content.layout import MANIFEST_PATH
 from yoi_bundles.errors import BundleMissingError
 from yoi_bundles.model.clock import utc_now
+from yoi_bundles.model.declarations import Manifest
 from yoi_bundles.model.ids import BlobId, CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import CommitSigner, Provenance, Revision
@@ -61,10 +62,15 @@ class WorkspacePublisher:
     Args:
         directory: Holds ``bundle.toml``.
         limits: Bounds of what is read.
+        is_near: The desk is part of this process, so nothing is sent by giving it files: it looks
+            at them itself, and they are not looked at twice.
     """
 
-    def __init__(self, directory: Path, *, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, directory: Path, *, limits: Limits = DEFAULT_LIMITS, is_near: bool = False
+    ) -> None:
         self._directory = directory
+        self._is_near = is_near
         self._limits = limits
         self._published: _Published | None = None
 
@@ -150,8 +156,17 @@ class WorkspacePublisher:
     def _read_all(self) -> _Content:
         snapshot = take_snapshot(self._directory, NOTHING, limits=self._limits)
         files = {RelativePath(path): snapshot.read[path] for path in sorted(snapshot.read)}
-        bundle = raise_if_refused(check_files(files, limits=self._limits))
-        return _Content(bundle.manifest.value.workspace.id, snapshot, files)
+        workspace = self._find_workspace(files) if self._is_near else None
+        if workspace is None:
+            bundle = raise_if_refused(check_files(files, limits=self._limits))
+            workspace = bundle.manifest.value.workspace.id
+        return _Content(workspace, snapshot, files)
+
+    def _find_workspace(self, files: Mapping[RelativePath, bytes]) -> WorkspaceId | None:
+        """The workspace that a sound manifest names; what else is wrong the desk will say."""
+        parsed = parse_file(MANIFEST_PATH, BlobId("0" * 64), files[MANIFEST_PATH], self._limits)
+        manifest = None if parsed.declared is None else parsed.declared.value
+        return manifest.workspace.id if isinstance(manifest, Manifest) else None
 
 
 def _find_head(desk: Desk, workspace: WorkspaceId) -> Revision | None:

@@ -79,7 +79,7 @@ def command(
         )
         wanted = None if expected is None else CommitId.parse(expected)
     port = publishing_port(data, remote)
-    publisher = WorkspacePublisher(directory)
+    publisher = WorkspacePublisher(directory, is_near=remote is None)
     try:
         with values_from_options():
             reply = publisher.publish(

@@ -47,8 +47,13 @@ def desk(house):
     return Desk(house.backend().publishing)
 
 
+@pytest.fixture(params=[False, True], ids=["far", "near"])
+def is_near(request):
+    return request.param
+
+
 @pytest.fixture
-def publisher(directory, monkeypatch):
+def publisher(directory, is_near, monkeypatch):
     """A publisher to which every snapshot is old enough to be believed."""
     real = module.take_snapshot
     monkeypatch.setattr(
@@ -56,7 +61,7 @@ def publisher(directory, monkeypatch):
         "take_snapshot",
         lambda *a, **k: replace(real(*a, **k), began_ns=2**62),
     )
-    return WorkspacePublisher(directory)
+    return WorkspacePublisher(directory, is_near=is_near)
 
 
 def publish(publisher, desk, **options):
@@ -117,7 +122,9 @@ def test_another_publisher_in_between_makes_it_send_everything(publisher, desk, 
     assert (made.number, made.digest) == (3, digest_of(directory))
 
 
-def test_a_secret_is_refused_before_it_is_sent_and_not_forgotten(publisher, desk, directory):
+def test_a_secret_is_refused_before_it_is_sent_and_not_forgotten(
+    publisher, desk, directory, is_near
+):
     publish(publisher, desk)
     (directory / CODER).write_text("Use ghp_" + "a1B2c3D4e5" * 3 + "f6G7h8\n")
 
@@ -127,8 +134,17 @@ def test_a_secret_is_refused_before_it_is_sent_and_not_forgotten(publisher, desk
     (directory / CODER).write_text("Be exact.\n")
     made = publish(publisher, desk)
 
-    assert len(desk.sent) == 2
+    assert len(desk.sent) == (4 if is_near else 2)
     assert made.digest == digest_of(directory)
+
+
+def test_the_first_secret_stays_here_too(publisher, desk, directory, is_near):
+    (directory / CODER).write_text("Use ghp_" + "a1B2c3D4e5" * 3 + "f6G7h8\n")
+
+    with pytest.raises(ForbiddenMaterialError):
+        publish(publisher, desk)
+
+    assert len(desk.sent) == is_near
 
 
 def test_a_failed_publish_loses_no_change(publisher, desk, directory):
