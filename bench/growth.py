@@ -102,7 +102,9 @@ class _House:
     def send(self, runtime: Runtime, revision: Revision) -> None:
         """As push sync does it."""
         haves = runtime.held.haves(WORKSPACE)
-        file = self.backend.bundle_file(revision.digest, haves=haves, workspace=WORKSPACE)
+        file = self.backend.bundle_file(
+            revision.digest, haves=haves, workspace=WORKSPACE, is_shallow=not haves
+        )
         assert (file.base is None) == (not haves)
         result = runtime.put_bundle(WORKSPACE, revision.digest, [file.path.read_bytes()])
         assert result.is_new

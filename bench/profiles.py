@@ -67,7 +67,7 @@ def _profile_all(root: Path, size: int, runs: int) -> None:
 
 
 def _sync(backend: Backend, runtime: Runtime, head: Revision) -> None:
-    file = backend.bundle_file(head.digest, workspace=WORKSPACE)
+    file = backend.bundle_file(head.digest, workspace=WORKSPACE, is_shallow=True)
     with file.path.open("rb") as data:
         assert runtime.put_bundle(
             WORKSPACE, head.digest, iter(lambda: data.read(65536), b"")

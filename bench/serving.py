@@ -18,6 +18,8 @@ from bench.workload import WORKSPACE
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.store import Repository, receive_bundle
+from yoi_bundles.wire.backend_client import BackendClient
+from yoi_bundles.wire.http import HttpClient
 
 
 def measure_serving(stage: Stage, scale: Scale, record: Record) -> None:
@@ -29,6 +31,13 @@ def measure_serving(stage: Stage, scale: Scale, record: Record) -> None:
         fresh = _measure(stage, clients, receiver.fetch_full, lambda: _clone(stage, None))
         record.add("server CPU, fresh Runtime", size, *fresh)
         record.add("floor: nginx, finished file", size, fresh[0], _measure_floor(stage, clients))
+        tip = _measure(
+            stage,
+            min(clients, _SHALLOW_CLIENTS),
+            receiver.fetch_full,
+            lambda: _clone(stage, None, "--depth=1"),
+        )
+        record.add("server CPU, fresh Runtime, git --depth=1", size, *tip)
         stage.publish_everywhere()
         increment = _measure(
             stage, clients, receiver.fetch_increment, lambda: _clone(stage, theirs)
@@ -76,6 +85,10 @@ def _connect(stage: Stage) -> httpx2.Client:
     return httpx2.Client(base_url=stage.url, headers=headers)
 
 
+_SHALLOW_CLIENTS = 20
+"""Of those that only inform."""
+
+
 class _Receiver:
     """Clients of ours: a file is taken in by a Runtime's store, or is byte by byte one that was.
 
@@ -102,34 +115,36 @@ class _Receiver:
 
     def fetch_full(self) -> None:
         """What a fresh Runtime does."""
-        self._base = self._fetch({})
+        self._base = self._fetch(())
 
     def fetch_increment(self) -> None:
         """What a Runtime does that holds what `fetch_full` brought."""
-        self._fetch({"have": str(self._base)})
+        assert self._base is not None
+        self._fetch((self._base,))
 
-    def _fetch(self, query: dict[str, str]) -> CommitId:
+    def _fetch(self, haves: tuple[CommitId, ...]) -> CommitId:
         head = self._stage.head()
-        with _connect(self._stage) as client:
-            answer = client.get(f"/v1/config-bundles/{head.digest}", params=query)
-        assert answer.status_code == 200, answer.text
+        received: list[bytes] = []
+        client = BackendClient(HttpClient(self._stage.url, self._stage.token))
+        client.fetch_bundle(WORKSPACE, head.digest, haves, received.append)
+        client.close()
+        data = b"".join(received)
         if head.commit not in self._verified:
             result = receive_bundle(
-                self._store, [answer.content], expected=head.digest,
-                check_advance=lambda advance: None, check_content=lambda tree: None,
-                limits=DEFAULT_LIMITS,
+                self._store, [data], expected=head.digest, check_advance=lambda advance: None,
+                check_content=lambda tree: None, limits=DEFAULT_LIMITS,
             )  # fmt: skip
             assert result.revision == head
-            self._verified[head.commit] = answer.content
-        assert answer.content == self._verified[head.commit]
+            self._verified[head.commit] = data
+        assert data == self._verified[head.commit]
         return head.commit
 
 
-def _clone(stage: Stage, prepared: Path | None) -> None:
+def _clone(stage: Stage, prepared: Path | None, *options: str) -> None:
     bare = stage.make_bare() if prepared is None else stage.root / "fetched.git"
     if prepared is not None:
         shutil.copytree(prepared, bare, copy_function=os.link)
-    git(bare, "fetch", "-q", stage.git_url, BRANCH)
+    git(bare, "fetch", "-q", *options, stage.git_url, BRANCH)
     verify_bare(stage, bare)
     shutil.rmtree(bare)
 

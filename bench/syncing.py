@@ -39,25 +39,33 @@ def _measure_syncs(stage: Stage, runs: int, record: Record) -> None:
     """Fresh sync and one-file increment, ours and git's in turn."""
     size = len(stage.files)
     full: list[tuple[float, float]] = []
+    tip: list[tuple[float, float]] = []
     one: list[tuple[float, float]] = []
     for _ in range(runs + 1):
         with stage.runtime() as (runtime, follower):
-            bare = stage.make_bare()
+            bare, shallow = stage.make_bare(), stage.make_bare()
             full.append(_sync_both(stage, follower, bare))
+            tip.append((full[-1][0], _fetch(stage, shallow, "--depth=1")))
             stage.publish_everywhere()
             one.append(_sync_both(stage, follower, bare))
             assert runtime.bundle_status(stage.head().digest, WORKSPACE).is_current
             shutil.rmtree(bare)
+            shutil.rmtree(shallow)
     record.add_pairs("fresh sync", size, full)
+    record.add_pairs("fresh sync, git --depth=1", size, tip)
     record.add_pairs("one-file increment", size, one)
 
 
 def _sync_both(stage: Stage, follower: Follower, bare: Path) -> tuple[float, float]:
     """Seconds that a Runtime took, and that git took, to be where the Backend is."""
-    ours = timed(lambda: follower.poll(WORKSPACE))
-    theirs = timed(lambda: git(bare, "fetch", "-q", stage.git_url, BRANCH))
+    return timed(lambda: follower.poll(WORKSPACE)), _fetch(stage, bare)
+
+
+def _fetch(stage: Stage, bare: Path, *options: str) -> float:
+    """Seconds that git took."""
+    taken = timed(lambda: git(bare, "fetch", "-q", *options, stage.git_url, BRANCH))
     verify_bare(stage, bare)
-    return ours, theirs
+    return taken
 
 
 def _measure_publish(stage: Stage, runs: int, record: Record) -> None:
@@ -91,12 +99,24 @@ def _measure_bytes(stage: Stage, record: Record) -> None:
     create = ("bundle", "create", "--version=3", "-q")
     git(stage.mirror, *create, str(files / "full"), "main")
     git(stage.mirror, *create, str(files / "one"), "main", f"^{base}")
+    tip = _pack_tip(stage.mirror, files / "tip")
+    first = stage.backend.bundle_file(head.digest, workspace=WORKSPACE, is_shallow=True)
+    record.add("bytes of a first bundle, tip alone", size, first.size_bytes / 1024, tip / 1024)
     full = stage.backend.bundle_file(head.digest, workspace=WORKSPACE)
     one = stage.backend.bundle_file(head.digest, haves=(base,), workspace=WORKSPACE)
     assert one.base == base
     sizes = {name: (files / name).stat().st_size / 1024 for name in ("full", "one")}
     record.add("bytes of a full bundle", size, full.size_bytes / 1024, sizes["full"])
     record.add("bytes of an increment", size, one.size_bytes / 1024, sizes["one"])
+
+
+def _pack_tip(repository: Path, path: Path) -> int:
+    """Bytes of the pack that git makes of the newest commit alone, with all its tree needs."""
+    listed = git(repository, "rev-list", "--objects", "--no-walk", "main") + "\n"
+    command = ["git", "-C", str(repository), "pack-objects", "--stdout", "-q"]
+    with path.open("wb") as out:
+        subprocess.run(command, input=listed.encode(), stdout=out, check=True)
+    return path.stat().st_size
 
 
 def _measure_verification(stage: Stage, runs: int, record: Record) -> None:
