@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from builder import World
 from families import CASES
-from families.controls import CONTROLS
-from harness import Verdict, build, judge, load_table, make_store
+from families.controls import CONTROLS, FRESH_CONTROLS
+from harness import Verdict, build, judge, load_table, make_receivers
 
 HERE = Path(__file__).parent
 BOMBS = tuple(name for name in CASES if name.startswith("bombs/"))
@@ -23,9 +23,9 @@ BOMBS = tuple(name for name in CASES if name.startswith("bombs/"))
 
 @dataclass
 class Outcome:
-    """What became of every case and, afterwards on the same store, of every control."""
+    """What became of every case and, afterwards on the same stores, of every control."""
 
-    store: Path
+    stores: tuple[Path, ...]
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     controls: dict[str, Verdict] = field(default_factory=dict)
     peak_bytes: dict[str, int] = field(default_factory=dict)
@@ -37,19 +37,22 @@ SEEN: list[Outcome] = []
 
 @pytest.fixture(scope="session")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """The corpus against one store, each bomb in a process of its own; then the controls."""
+    """The corpus against its two stores, each bomb in a process of its own; then the controls."""
     root = tmp_path_factory.mktemp("hostile")
     world = World()
-    found = Outcome(root / "team.git")
-    with make_store(found.store, world) as store:
+    with make_receivers(root, world) as stores:
+        found = Outcome((stores.holder.path, stores.nobody.path))
         for name in CASES:
             if name not in BOMBS:
-                found.verdicts[name] = judge(store, name, build(name, world))
-        for row in measure(found.store, root, BOMBS):
+                found.verdicts[name] = judge(stores.of(name), name, build(name, world))
+        for row in measure(stores.holder.path, root, BOMBS):
             found.peak_bytes[row["name"]] = row.pop("peak_bytes")
             found.verdicts[row["name"]] = Verdict(**row)
         for name, make in CONTROLS.items():
-            found.controls[name] = judge(store, name, make(world))
+            found.controls[name] = judge(stores.holder, name, make(world))
+        fresh = World()
+        for name, make in FRESH_CONTROLS.items():
+            found.controls[name] = judge(stores.nobody, name, make(fresh))
     SEEN.append(found)
     return found
 

@@ -69,6 +69,13 @@ def make_template(root: Path, world: World) -> Path:
     return root
 
 
+def make_templates(root: Path, world: World) -> dict[bool, Path]:
+    """What a case is put to, by whether it is for a receiver that holds nothing."""
+    nobody = root / "nobody.git"
+    assert run(root, "init", "-q", "--bare", "--object-format=sha256", str(nobody))[0]
+    return {False: make_template(root / "template.git", world), True: nobody}
+
+
 def short(text: str) -> str:
     """The first complaint, without ids and paths."""
     lines = [line for line in text.splitlines() if line.strip()] or ["no reason given"]

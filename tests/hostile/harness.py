@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -52,6 +54,33 @@ def make_store(root: Path, world: World) -> Repository:
     for upload in world.setup():
         send(store, upload)
     return store
+
+
+def is_for_nobody(name: str) -> bool:
+    """Whether a case or control is for a receiver that holds nothing."""
+    return name.startswith("shallow/")
+
+
+@dataclass(frozen=True, slots=True)
+class Receivers:
+    """One that holds what the world says, and one that holds nothing."""
+
+    holder: Repository
+    nobody: Repository
+
+    def of(self, name: str) -> Repository:
+        """The one a case is for."""
+        return self.nobody if is_for_nobody(name) else self.holder
+
+
+@contextmanager
+def make_receivers(root: Path, world: World) -> Iterator[Receivers]:
+    """Both, in a directory."""
+    with (
+        make_store(root / "team.git", world) as holder,
+        Repository.create(root / "nobody.git", WorkspaceId(WORKSPACE)) as nobody,
+    ):
+        yield Receivers(holder, nobody)
 
 
 def send(store: Repository, upload: Upload, limits: Limits | None = None) -> ReceiveResult:

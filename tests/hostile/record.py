@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from builder import World
 from families import CASES
 from families.sizes import LIMITS
-from gitsays import ask_git, make_template
-from harness import FIXTURES, build, load_table
+from gitsays import ask_git, make_templates
+from harness import FIXTURES, build, is_for_nobody, load_table
 from reasons import gap, why
 
 HEAD = """\
@@ -34,12 +34,12 @@ def main(families: list[str]) -> None:
     asked = [n for n in CASES if n.partition("/")[0] in families or n not in table]
     world = World()
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(2) as pool:
-        template = make_template(Path(directory) / "template.git", world)
+        templates = make_templates(Path(directory), world)
 
         def ask(name: str) -> str:
             work = Path(directory) / name.replace("/", "_")
             work.mkdir()
-            return ask_git(template, work, build(name, world))
+            return ask_git(templates[is_for_nobody(name)], work, build(name, world))
 
         says = dict(zip(asked, pool.map(ask, asked), strict=True))
     rows = [encode_row(name, table.get(name, {}), says.get(name)) for name in CASES]

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from builder import World
 from families import CASES, FAMILIES
-from families.controls import CONTROLS, HELD
+from families.controls import CONTROLS, FRESH_CONTROLS, HELD
 from families.sizes import LIMITS
-from gitsays import ask_git, git_version, make_template, run, verdict_of
-from harness import FIXTURES, build, load_table
+from gitsays import ask_git, git_version, make_templates, run, verdict_of
+from harness import FIXTURES, build, is_for_nobody, load_table
 
 from yoi_bundles.errors import error_classes
 
@@ -66,7 +66,7 @@ def test_a_hostile_file_is_refused_by_its_code_with_a_hint_and_leaves_nothing(ou
     assert verdict.left == []
 
 
-@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize("name", [*CONTROLS, *FRESH_CONTROLS])
 def test_a_good_file_is_accepted_after_all_the_hostile_ones(outcome, name):
     verdict = outcome.controls[name]
     assert verdict.code == f"accepted (new: {name not in HELD})", verdict.message
@@ -79,11 +79,12 @@ def test_a_bomb_takes_little_memory(outcome, name):
 
 @pytest.mark.needs_git
 def test_git_finds_nothing_wrong_with_what_is_left(outcome):
-    done, text = run(outcome.store, "fsck", "--full", "--strict", "--unreachable")
-    assert (done, text) == (True, "")
-    assert list((outcome.store / "quarantine").iterdir()) == []
-    assert list(outcome.store.rglob("tmp_*")) == []
-    assert list(outcome.store.rglob("*.lock")) == [outcome.store / "yoi.lock"]
+    for store in outcome.stores:
+        done, text = run(store, "fsck", "--full", "--strict", "--unreachable")
+        assert (done, text) == (True, "")
+        assert list((store / "quarantine").iterdir()) == []
+        assert list(store.rglob("tmp_*")) == []
+        assert list(store.rglob("*.lock")) == [store / "yoi.lock"]
 
 
 def test_the_corpus_gets_the_same_answers_without_asserts(tmp_path):
@@ -93,17 +94,17 @@ def test_the_corpus_gets_the_same_answers_without_asserts(tmp_path):
         "from builder import World; from families import CASES\n"
         "from families.controls import CONTROLS; import harness\n"
         "world = World(); found = {}; left = []\n"
-        "with harness.make_store(pathlib.Path(sys.argv[2]), world) as store:\n"
+        "with harness.make_receivers(pathlib.Path(sys.argv[2]), world) as stores:\n"
         "    for name in CASES:\n"
         "        if name.startswith('bombs/'): continue\n"
-        "        verdict = harness.judge(store, name, harness.build(name, world))\n"
+        "        verdict = harness.judge(stores.of(name), name, harness.build(name, world))\n"
         "        found[name] = verdict.code; left += verdict.left\n"
-        "    controls = [harness.judge(store, n, make(world)).code\n"
+        "    controls = [harness.judge(stores.holder, n, make(world)).code\n"
         "                for n, make in CONTROLS.items()]\n"
         "print(json.dumps([__debug__, found, left, controls]))\n"
     )
     arguments = [sys.executable, "-O", "-c", program, str(Path(__file__).parent)]
-    done = subprocess.run([*arguments, str(tmp_path / "s.git")], capture_output=True, check=False)
+    done = subprocess.run([*arguments, str(tmp_path)], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     debug, found, left, controls = json.loads(done.stdout)
     assert debug is False
@@ -127,12 +128,12 @@ def test_no_assert_stands_in_what_reads_bundles(package):
 def test_git_says_what_is_recorded(tmp_path):
     """Bombs are not put to git again: it needs up to 50 seconds and 1 GiB for one."""
     world = World()
-    template = make_template(tmp_path / "template.git", world)
+    templates = make_templates(tmp_path, world)
 
     def ask(name: str) -> str:
         work = tmp_path / name.replace("/", "_")
         work.mkdir()
-        return verdict_of(ask_git(template, work, build(name, world)))
+        return verdict_of(ask_git(templates[is_for_nobody(name)], work, build(name, world)))
 
     names = [name for name in CASES if not name.startswith("bombs/")]
     with ThreadPoolExecutor(2) as pool:
@@ -160,4 +161,4 @@ def test_the_document_counts_the_cases_of_every_family():
         row = f"\n| `{family.name}` | {len(family.cases)} | {accepted} |"
         assert row in text, row
     assert f"{len(CASES)} cases" in text
-    assert f"{len(CONTROLS)} controls" in text
+    assert f"{len(CONTROLS) + len(FRESH_CONTROLS)} controls" in text

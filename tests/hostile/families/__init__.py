@@ -13,6 +13,7 @@ from families import (
     paths,
     prerequisites,
     refs,
+    shallow,
     sizes,
     trailers,
 )
@@ -32,5 +33,6 @@ FAMILIES = (
     metadata.FAMILY,
     trailers.FAMILY,
     content.FAMILY,
+    shallow.FAMILY,
 )
 CASES = {name: build for family in FAMILIES for name, build in family.cases.items()}

@@ -26,7 +26,9 @@ from builder import (
 )
 
 CONTROLS: dict[str, Callable[[World], Upload]] = {}
-HELD = {"held-tip-again"}
+FRESH_CONTROLS: dict[str, Callable[[World], Upload]] = {}
+"""In this order for one who holds nothing at first."""
+HELD = {"held-tip-again", "tip-alone-again"}
 Writer = Callable[[Pack, list[tuple[int, bytes]]], None]
 
 
@@ -293,3 +295,41 @@ def held_tip_again(world: World) -> Upload:
     return Upload(
         header(world.head) + Pack(world.objects.made.values()).encode(), world.trees[-1].hex()
     )
+
+
+# --- for a receiver that holds nothing ----------------------------------------------------------
+
+
+def fresh_control(build: Callable[[World], Upload]) -> Callable[[World], Upload]:
+    FRESH_CONTROLS[build.__name__.replace("_", "-")] = build
+    return build
+
+
+def tip_alone_of(world: World) -> Upload:
+    """The newest revision with all that its tree needs, and its parent as prerequisite."""
+    made = Objects()
+    tree = made.files(world.files)
+    made.add(*world.objects.made[world.head])
+    raw = header(world.head, world.commits[-2]) + Pack(made.made.values()).encode()
+    return Upload(raw, tree.hex())
+
+
+@fresh_control
+def tip_alone(world: World) -> Upload:
+    """A revision without its past, where history may begin with it."""
+    return tip_alone_of(world)
+
+
+@fresh_control
+def tip_alone_again(world: World) -> Upload:
+    return tip_alone_of(world)
+
+
+@fresh_control
+def increment_on_a_tip_alone(world: World) -> Upload:
+    return step(world, {"prompts/k.md": b"k\n"})
+
+
+@fresh_control
+def whole_history_on_a_tip_alone(world: World) -> Upload:
+    return full_history(world)
