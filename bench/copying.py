@@ -17,7 +17,7 @@ from bench.scale import Scale
 from bench.stage import Stage
 from bench.syncing import timed
 from bench.table import Record
-from bench.workload import WORKSPACE
+from bench.workload import WORKSPACE, write_changed, write_files
 
 _MODULE = """\
 use chroot = no
@@ -35,9 +35,7 @@ def measure_copying(stage: Stage, scale: Scale, record: Record) -> None:
     size = len(stage.files)
     root = stage.root / "copying"
     source = root / "source"
-    for path, data in stage.files.items():
-        (source / str(path)).parent.mkdir(parents=True, exist_ok=True)
-        (source / str(path)).write_bytes(data)
+    write_files(source, stage.files)
     with ExitStack() as stack:
         peers = {
             name: make(stack, stage, root) if shutil.which(name) else None
@@ -81,9 +79,7 @@ def _run_once(
 def _edit(stage: Stage, source: Path, peers: dict[str, Rsync | Ostree]) -> None:
     before = stage.files
     stage.publish_everywhere()
-    for path, data in stage.files.items():
-        if before[path] is not data:
-            (source / str(path)).write_bytes(data)
+    write_changed(source, before, stage.files)
     for peer in peers.values():
         peer.publish()
 

@@ -20,7 +20,7 @@ from bench.scale import Scale
 from bench.stage import POLICY, PROVENANCE, VISIBILITY, make_request
 from bench.syncing import timed
 from bench.table import Curve, Record
-from bench.workload import WORKSPACE, edit, make_files
+from bench.workload import WORKSPACE, edit, make_files, write_changed, write_files
 from yoi_bundles.backend.publisher import WorkspacePublisher
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.model.ids import MAIN_CHANNEL, RelativePath, RuntimeId
@@ -84,9 +84,7 @@ class _House:
     def edit(self) -> None:
         self.turn += 1
         before, self.files = self.files, edit(self.files, self.turn + 1_000_000)
-        for path, data in self.files.items():
-            if before.get(path) is not data:
-                (self.root / "work" / str(path)).write_bytes(data)
+        write_changed(self.root / "work", before, self.files)
 
     def publish(self) -> Revision:
         reply = self.publisher.publish(self.backend.publishing, provenance=PROVENANCE)
@@ -122,9 +120,7 @@ def _open_house(stack: ExitStack, root: Path, size: int, revisions: int) -> _Hou
     if revisions > 1:
         files = extend_history(repository, first, files, revisions - 1)
     work = root / "work"
-    for path, data in files.items():
-        (work / str(path)).parent.mkdir(parents=True, exist_ok=True)
-        (work / str(path)).write_bytes(data)
+    write_files(work, files)
     backend = stack.enter_context(Backend.open(root / "backend", visibility=visibility))
     head = backend.publishing.workspace(WORKSPACE).head
     assert head is not None

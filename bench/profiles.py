@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.stage import POLICY, PROVENANCE, VISIBILITY
-from bench.workload import WORKSPACE, edit, make_files
+from bench.workload import WORKSPACE, edit, make_files, write_changed, write_files
 from yoi_bundles.backend.publisher import WorkspacePublisher
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.model.revision import Revision
@@ -42,18 +42,14 @@ def _profile_all(root: Path, size: int, runs: int) -> None:
     policy.chmod(0o600)
     visibility.write_text(VISIBILITY)
     work = root / "work"
-    for path, data in files.items():
-        (work / str(path)).parent.mkdir(parents=True, exist_ok=True)
-        (work / str(path)).write_bytes(data)
+    write_files(work, files)
     with Backend.open(root / "backend", visibility=visibility) as backend:
         publisher = WorkspacePublisher(work)
         publisher.publish(backend.publishing, provenance=PROVENANCE)
         publishes, syncs = [], []
         for turn in range(1, runs + 1):
             after = edit(files, turn)
-            for path, data in after.items():
-                if files[path] is not data:
-                    (work / str(path)).write_bytes(data)
+            write_changed(work, files, after)
             files = after
             publishes.append(
                 _profile(lambda: publisher.publish(backend.publishing, provenance=PROVENANCE))

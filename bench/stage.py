@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.cpu import ServerProcess
 from bench.gitweb import GitWeb
 from bench.processes import start_backend
-from bench.workload import WORKSPACE, edit, make_files
+from bench.workload import WORKSPACE, edit, make_files, write_changed
 from yoi_bundles.backend.publisher import WorkspacePublisher
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.model.ids import CommitId, RelativePath, RuntimeId
@@ -105,9 +105,7 @@ class Stage:
         """One more line in one file of the work tree."""
         before = self.files
         self.edit()
-        for path, data in self.files.items():
-            if before[path] is not data:
-                (self.work / str(path)).write_bytes(data)
+        write_changed(self.work, before, self.files)
 
     def publish(self) -> PublishReply:
         """Send the files to the Backend process."""

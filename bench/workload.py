@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import time
+from pathlib import Path
 
 from yoi_bundles.builtin import load_builtin_files
 from yoi_bundles.model.ids import RelativePath, WorkspaceId
@@ -52,6 +55,25 @@ def edit(files: dict[RelativePath, bytes], turn: int) -> dict[RelativePath, byte
     notes = sorted(path for path in files if str(path).startswith("prompts/area-"))
     path = notes[(turn * 7919) % len(notes)]
     return files | {path: files[path] + f"- Turn {turn}: be exact about {turn * 31}.\n".encode()}
+
+
+def write_files(directory: Path, files: dict[RelativePath, bytes]) -> None:
+    """Write a workspace as somebody left it an hour ago: nothing in it is racy to a stat cache."""
+    then = time.time() - 3600
+    for path, data in files.items():
+        target = directory / str(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        os.utime(target, (then, then))
+
+
+def write_changed(
+    directory: Path, before: dict[RelativePath, bytes], after: dict[RelativePath, bytes]
+) -> None:
+    """Write what `edit` changed."""
+    for path, data in after.items():
+        if before[path] is not data:
+            (directory / str(path)).write_bytes(data)
 
 
 def _small_tree() -> dict[RelativePath, bytes]:
