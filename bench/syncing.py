@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.scale import Scale
 from bench.stage import BRANCH, Stage, git, verify_bare
 from bench.table import Record
-from bench.workload import WORKSPACE
+from bench.workload import SETTLE_SECONDS, WORKSPACE
 from yoi_bundles.model.ids import Digest
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.runtime.follow import Follower
@@ -71,6 +71,7 @@ def _fetch(stage: Stage, bare: Path, *options: str) -> float:
 def _measure_publish(stage: Stage, runs: int, record: Record) -> None:
     """One changed file from a warm process, and `git add -A && git commit` of the same."""
     pairs = []
+    time.sleep(SETTLE_SECONDS)
     for _ in range(runs + 1):
         stage.edit_work()
         ours = timed(stage.publish_work)

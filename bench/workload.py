@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from pathlib import Path
@@ -30,6 +29,8 @@ _PLACES = (
 )  # fmt: skip
 
 WORKSPACE = WorkspaceId("bench")
+SETTLE_SECONDS = 2.1
+"""After which what was written is not racy any more to a stat cache, and not read again."""
 
 
 def make_files(count: int, seed: int = 1) -> dict[RelativePath, bytes]:
@@ -58,13 +59,12 @@ def edit(files: dict[RelativePath, bytes], turn: int) -> dict[RelativePath, byte
 
 
 def write_files(directory: Path, files: dict[RelativePath, bytes]) -> None:
-    """Write a workspace as somebody left it an hour ago: nothing in it is racy to a stat cache."""
-    then = time.time() - 3600
+    """Write a workspace and leave it alone for a while."""
     for path, data in files.items():
         target = directory / str(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
-        os.utime(target, (then, then))
+    time.sleep(SETTLE_SECONDS)
 
 
 def write_changed(
