@@ -6,7 +6,7 @@ import os
 import selectors
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.cpu import ServerProcess
@@ -25,8 +25,14 @@ def start_backend(
         options: More of the command line.
         name: Part of the cgroup's name.
     """
-    command = ["backend", "serve", "--data", str(root), "--visibility", str(visibility), *options]
+    command = ["yoi_bundles", "backend", "serve", "--data", str(root),
+               "--visibility", str(visibility), "--log-level", "warning", *options]  # fmt: skip
     return _serve(command, root / "backend.log", name, os.environ)
+
+
+def start_bare(root: Path) -> tuple[ServerProcess, str]:
+    """The web server of ours with an application that does nothing; and its base URL."""
+    return _serve(["bench.bare"], root / "bare.log", "bare", os.environ)
 
 
 def start_runtime(
@@ -43,15 +49,16 @@ def start_runtime(
         workspace: The one it follows.
     """
     root.mkdir()
-    command = ["runtime", "serve", "--data", str(root), "--policy", str(policy), "--id", name,
-               "--backend", url, "--follow", workspace]  # fmt: skip
+    command = ["yoi_bundles", "runtime", "serve", "--data", str(root), "--policy", str(policy),
+               "--id", name, "--backend", url, "--follow", workspace,
+               "--log-level", "warning"]  # fmt: skip
     return _serve(command, root / "runtime.log", name, os.environ | {"YOI_BUNDLES_TOKEN": token})
 
 
 def _serve(
-    arguments: Sequence[str], log: Path, name: str, environment: os._Environ[str] | dict[str, str]
+    arguments: Sequence[str], log: Path, name: str, environment: Mapping[str, str]
 ) -> tuple[ServerProcess, str]:
-    command = [sys.executable, "-m", "yoi_bundles", *arguments, "--log-level", "warning"]
+    command = [sys.executable, "-m", *arguments]
     with log.open("wb") as errors:
         server = ServerProcess(
             command, name, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
@@ -62,7 +69,7 @@ def _serve(
         line = server.popen.stdout.readline() if selector.select(_START_SECONDS) else ""
     if "listening on" not in line:
         server.stop()
-        raise RuntimeError(f"{' '.join(arguments[:2])} did not start: {log.read_text()[-2000:]}")
+        raise RuntimeError(f"{' '.join(arguments[:3])} did not start: {log.read_text()[-2000:]}")
     return server, line.rpartition(" ")[2].strip()
 
 

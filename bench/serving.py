@@ -11,6 +11,7 @@ from typing import Self
 
 import httpx2
 
+from bench.processes import start_bare
 from bench.scale import Scale
 from bench.stage import BRANCH, Stage, git, verify_bare
 from bench.table import Record
@@ -47,6 +48,7 @@ def measure_serving(stage: Stage, scale: Scale, record: Record) -> None:
         etag = client.get(f"/v1/workspaces/{WORKSPACE}/channels/main").headers["etag"]
         news = _measure(stage, clients, lambda: _ask(client, etag), lambda: _ls_remote(stage))
     record.add('server CPU, "anything new?"', size, *news)
+    record.add("floor: uvicorn, bare 304", size, news[0], _measure_bare(stage, clients))
     shutil.rmtree(theirs)
 
 
@@ -78,6 +80,20 @@ def _measure_floor(stage: Stage, clients: int) -> float:
         answer = httpx2.get(f"{stage.web.url}/files/full.bundle")
         assert len(answer.content) == file.size_bytes
     return (stage.web.cpu_seconds() - before) / clients * 1e3
+
+
+def _measure_bare(stage: Stage, clients: int) -> float:
+    """Milliseconds of CPU to answer 304 on an open connection and know nothing."""
+    server, url = start_bare(stage.root)
+    try:
+        with httpx2.Client(base_url=url) as client:
+            assert client.get("/").status_code == 304
+            before = server.cpu_seconds()
+            for _ in range(clients):
+                client.get("/")
+            return (server.cpu_seconds() - before) / clients * 1e3
+    finally:
+        server.stop()
 
 
 def _connect(stage: Stage) -> httpx2.Client:

@@ -53,6 +53,7 @@ _SERVING = (
     Target("serving", 'server CPU, "anything new?"', 1 / 20, "git"),
     Target("serving", "server CPU, fresh Runtime, git --depth=1", None, "git"),
     Target("serving", "floor: nginx, finished file", None, "nginx"),
+    Target("serving", "floor: uvicorn, bare 304", None, "uvicorn"),
 )
 _SYNCING = (
     Target("syncing", "fresh sync", 1.0, "git", limits={"50": 1 / 2, "1000": 0.7, "10000": 1.0}),
