@@ -5,15 +5,43 @@ Source: docs/policy.md, "Facts of the host".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from yoi_bundles.model.host_policy import RUNTIME_FEATURES, HostFacts, HostPolicy
 from yoi_bundles.model.ids import Name
-from yoi_bundles.runtime.packages import PackageInspector, inspect_packages
+from yoi_bundles.runtime.packages import (
+    PackageFact,
+    PackageInspector,
+    PackageKey,
+    inspect_packages,
+)
 from yoi_bundles.runtime.secrets import SecretStore
 from yoi_bundles.runtime.trusted_files import is_directory
+
+
+class HostObserver:
+    """`observe_host` again and again: what looks the same is the same object.
+
+    Args:
+        packages: Keeps hashes of package files from one look to the next.
+    """
+
+    def __init__(self, packages: PackageInspector) -> None:
+        self._packages = packages
+        self._last: tuple[HostPolicy, _Seen, HostFacts] | None = None
+
+    def observe(
+        self, policy: HostPolicy, secrets: SecretStore, origin: Literal["embedded", "remote"]
+    ) -> HostFacts:
+        """As `observe_host`."""
+        seen = _look(policy, secrets, self._packages, origin)
+        last = self._last
+        if last is not None and last[0] is policy and last[1] == seen:
+            return last[2]
+        facts = _make_facts(policy, seen, RUNTIME_FEATURES)
+        self._last = (policy, seen, facts)
+        return facts
 
 
 def observe_host(
@@ -33,15 +61,41 @@ def observe_host(
         origin: Whether the request came over the network.
         features: What this Runtime supports.
     """
-    sources = secrets.list_sources()
-    directories = [is_directory(Path(rule.path)) for rule in policy.mount]
+    return _make_facts(policy, _look(policy, secrets, packages, origin), features)
+
+
+class _Seen(NamedTuple):
+    """What was looked at, in the order of the rules."""
+
+    sources: tuple[bool, ...]
+    directories: tuple[bool, ...]
+    packages: Mapping[PackageKey, PackageFact]
+    origin: Literal["embedded", "remote"]
+
+
+def _look(
+    policy: HostPolicy,
+    secrets: SecretStore,
+    packages: PackageInspector | None,
+    origin: Literal["embedded", "remote"],
+) -> _Seen:
+    return _Seen(
+        secrets.list_sources(),
+        tuple([is_directory(rule.path) for rule in policy.mount]),
+        inspect_packages(policy.plugin, packages),
+        origin,
+    )
+
+
+def _make_facts(policy: HostPolicy, seen: _Seen, features: frozenset[Name]) -> HostFacts:
+    sources, directories = seen.sources, seen.directories
     return HostFacts(
         present_secrets=_list_names([rule.name for rule in policy.secret], sources),
         present_mounts=_list_names([rule.name for rule in policy.mount], directories),
         absent_rules=_list_absent("secret", sources) | _list_absent("mount", directories),
-        packages=inspect_packages(policy.plugin, packages),
+        packages=seen.packages,
         features=features,
-        origin=origin,
+        origin=seen.origin,
     )
 
 

@@ -24,7 +24,7 @@ from yoi_bundles.model.spec import Mode, Resolution
 from yoi_bundles.model.tree import TreeReader
 from yoi_bundles.resolve import ResolutionCache
 from yoi_bundles.runtime.catalog import Catalog
-from yoi_bundles.runtime.facts import observe_host
+from yoi_bundles.runtime.facts import HostObserver
 from yoi_bundles.runtime.held import HeldBundles
 from yoi_bundles.runtime.launch import LaunchPlan, prepare_launch
 from yoi_bundles.runtime.packages import PackageInspector, PluginRegistry
@@ -58,7 +58,7 @@ class Workers:
         self._catalog = catalog
         self._policy = policy
         self._clock = clock
-        self._packages = PackageInspector()
+        self._observer = HostObserver(PackageInspector())
         self._bundles: LRUCache[Digest, Bundle] = LRUCache(CACHED_BUNDLES)
         self._resolutions = ResolutionCache()
         # The cache reorders itself also when it is read, and requests come in many threads.
@@ -91,7 +91,7 @@ class Workers:
             request=request,
             policy=loaded.policy,
             policy_digest=loaded.digest,
-            facts=observe_host(loaded.policy, secrets, self._packages, origin),
+            facts=self._observer.observe(loaded.policy, secrets, origin),
         )
         if warning is None:
             return resolution

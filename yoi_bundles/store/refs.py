@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from yoi_bundles.errors import StoreCorruptError, StoreError
 from yoi_bundles.model.ids import CommitId, Digest
@@ -29,6 +29,23 @@ _LOCK_PATIENCE_SECONDS = 5.0
 _LOCK_PAUSE_SECONDS = 0.005
 BUNDLES = "refs/bundles/"
 PACKED_REFS = "packed-refs"
+
+
+_RACY_NANOSECONDS = 2_000_000_000
+"""Age a ref's file must have to be known by its stamp: see `yoi_bundles.backend.source`."""
+_KEPT_REFS = 4096
+
+_Stamp: TypeAlias = tuple[int, int, int, int]
+"""Times of last change and modification in nanoseconds, inode and size of a file."""
+
+
+def _stamp_of(path: str) -> _Stamp | None:
+    """The stamp of a file, or None if there is none; a ref is replaced, never written into."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return (status.st_ctime_ns, status.st_mtime_ns, status.st_ino, status.st_size)
 
 
 def bundle_ref(digest: Digest) -> str:
@@ -49,6 +66,7 @@ class RefStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self.boundary = Boundary(root)
+        self._loose: dict[str, tuple[_Stamp, CommitId]] = {}
         self._packed: dict[str, CommitId] = {}
         self._packed_key: tuple[int, int, int] | None = None
 
@@ -59,17 +77,32 @@ class RefStore:
             StoreCorruptError: The ref does not hold an id.
             StoreError: It could not be read.
         """
+        known = self._loose.get(name)
+        if known is not None and known[0] == _stamp_of(f"{self._root}/{name}"):
+            return known[1]
         with storage_faults("read a ref"):
-            try:
-                raw = (self._root / name).read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
-                # git writes packed-refs before it removes the loose ref: in this order, a ref
-                # is never missed.
-                return self._read_packed().get(name)
+            return self._read(name)
+
+    def _read(self, name: str) -> CommitId | None:
+        began_ns = time.time_ns()
+        path = f"{self._root}/{name}"
+        stamp = _stamp_of(path)
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123  (a path object costs more than the read)
+                raw = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            # git writes packed-refs before it removes the loose ref: in this order, a ref is
+            # never missed.
+            return self._read_packed().get(name)
         match = _LOOSE.fullmatch(raw)
         if match is None:
             raise StoreCorruptError(f"ref {name} does not hold an object id")
-        return CommitId(match[1].decode("ascii"))
+        commit = CommitId(match[1].decode("ascii"))
+        if stamp is not None and stamp[0] < began_ns - _RACY_NANOSECONDS:
+            if len(self._loose) > _KEPT_REFS:
+                self._loose = {}
+            self._loose[name] = (stamp, commit)
+        return commit
 
     def list_bundles(self) -> Iterator[tuple[Digest, CommitId]]:
         """Every bundle ref, by digest.
