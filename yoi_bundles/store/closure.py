@@ -9,7 +9,7 @@ Source: docs/format.md, "Receive"; git's connectivity check.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from yoi_bundles.errors import (
@@ -94,6 +94,12 @@ class MeasureBook:
         self._objects = objects
         self._known: dict[Oid, Measure] = {}
 
+    def learn(self, measures: Mapping[Oid, Measure]) -> None:
+        """Remember measures of trees that are held from now on."""
+        if len(self._known) + len(measures) > _MAX_MEASURES:
+            self._known = {}
+        self._known.update(measures)
+
     def measure(self, tree: Oid) -> Measure:
         """The measure of a held tree.
 
@@ -159,6 +165,7 @@ class HeldClosure:
             for revision in history.walk(tip):
                 older = revision.digest.raw
                 self._known.update({older: Kind.TREE, revision.commit.raw: Kind.COMMIT})
+                yield True
                 for step in compare_trees(self._objects.read_tree, newer, older):
                     if step.new is not None:
                         self._known[step.new] = _kind_of(step.is_tree)
@@ -190,7 +197,10 @@ class ClosureCheck:
         self._held = held
         self._book = measures
         self._limits = limits
-        self._trees: dict[Oid, Measure] = {}
+        self.measures: dict[Oid, Measure] = {}
+        """Of every tree that was looked at."""
+        # What other limits let pass is looked at again.
+        self._is_known_safe = limits.name_bytes >= objects.limits.name_bytes
         self._entries: dict[Oid, tuple[TreeEntry, ...]] = {}
         self._parsed_entries = 0
         self.used: set[Oid] = set()
@@ -212,7 +222,7 @@ class ClosureCheck:
         self._visit(tree, before, 0).verify(self._limits)
 
     def _visit(self, tree: Oid, before: Oid | None, depth: int) -> Measure:
-        known = self._trees.get(tree)
+        known = self.measures.get(tree)
         if known is not None:
             return known
         if depth > self._limits.tree_depth:
@@ -228,7 +238,7 @@ class ClosureCheck:
         # Refused at once: a directory repeated on every level grows without bound.
         if measure.files > self._limits.files:
             measure.verify(self._limits)
-        self._trees[tree] = measure
+        self.measures[tree] = measure
         return measure
 
     def _measure_held(self, tree: Oid, before: Oid | None) -> Measure:
@@ -244,8 +254,9 @@ class ClosureCheck:
         _verify_kind(oid, kind, wanted)
 
     def _visit_entries(self, tree: Oid, before: Oid | None, depth: int) -> Measure:
-        entries = self._parse(tree)
-        old = {(entry.name, entry.is_tree): entry.oid for entry in self._load(before)}
+        base = self._load(before)
+        entries = self._parse(tree, base)
+        old = {(entry.name, entry.is_tree): entry.oid for entry in base}
         return add_measures(
             (entry, self._visit(entry.oid, old.get((entry.name, True)), depth + 1))
             if entry.is_tree
@@ -253,9 +264,11 @@ class ClosureCheck:
             for entry in entries
         )
 
-    def _parse(self, tree: Oid) -> tuple[TreeEntry, ...]:
+    def _parse(self, tree: Oid, base: tuple[TreeEntry, ...] = ()) -> tuple[TreeEntry, ...]:
         # (5) the raw bytes of every tree that came are checked here.
-        entries = parse_tree(self._pack.read(tree), self._limits)
+        known = {entry.name.encode("utf-8"): entry.name for entry in base}
+        safe = known if self._is_known_safe else {}
+        entries = parse_tree(self._pack.read(tree), self._limits, safe)
         self._parsed_entries += len(entries)
         if len(self._entries) > _MAX_PARSED_TREES or self._parsed_entries > _MAX_PARSED_ENTRIES:
             self._entries, self._parsed_entries = {}, len(entries)

@@ -179,6 +179,15 @@ class History:
         Raises:
             StoreCorruptError: A commit on the way is missing or corrupt.
         """
+        revision = self._revisions.get(commit) or self._find_present(commit)
+        if revision is None:
+            return None
+        if self._refs.find(bundle_ref(revision.digest)) == commit:
+            return revision
+        return revision if self.is_ancestor(revision, self.find_head()) else None
+
+    def _find_present(self, commit: CommitId) -> Revision | None:
+        """What may be a revision of this workspace, whether a ref reaches it or not."""
         found = self._objects.find(commit.raw)
         if found is None or found[0] != Kind.COMMIT:
             return None
@@ -186,11 +195,7 @@ class History:
             revision = parse_commit(found[1], self._limits).revision
         except (VerificationError, InvalidInputError):
             return None
-        if revision.workspace != self._workspace:
-            return None
-        if self._refs.find(bundle_ref(revision.digest)) == commit:
-            return revision
-        return revision if self.is_ancestor(revision, self.find_head()) else None
+        return revision if revision.workspace == self._workspace else None
 
     def find_base(self, target: CommitId, candidates: Collection[CommitId]) -> CommitId | None:
         """The newest of some commits that lies below the target, or None if none does.

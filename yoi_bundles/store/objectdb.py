@@ -6,7 +6,7 @@ Source: docs/adr/0002; gitrepository-layout, "objects".
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -184,10 +184,14 @@ class ObjectDatabase:
         size = self._sizes.get(oid)
         if size is None:
             size = len(self.read(oid, Kind.BLOB))
-            if len(self._sizes) > _SIZE_CACHE_ENTRIES:
-                self._sizes = {}
-            self._sizes[oid] = size
+            self.learn_sizes({oid: size})
         return size
+
+    def learn_sizes(self, sizes: Mapping[Oid, int]) -> None:
+        """Remember lengths of files that are held from now on."""
+        if len(self._sizes) + len(sizes) > _SIZE_CACHE_ENTRIES:
+            self._sizes = {}
+        self._sizes.update(sizes)
 
     @contextmanager
     def new_pack(self, write: Callable[[Path], tuple[bytes, list[PackEntry]]]) -> Iterator[str]:

@@ -40,6 +40,7 @@ class Kind(IntEnum):
 
 
 _NAMES: Mapping[int, bytes] = MappingProxyType({1: b"commit", 2: b"tree", 3: b"blob"})
+_NO_NAMES: Mapping[bytes, str] = MappingProxyType({})
 _ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]*)\0(.{32})", re.DOTALL)
 
 
@@ -87,12 +88,15 @@ def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
     )
 
 
-def parse_tree(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[TreeEntry, ...]:
+def parse_tree(
+    raw: bytes, limits: Limits = DEFAULT_LIMITS, known: Mapping[bytes, str] = _NO_NAMES
+) -> tuple[TreeEntry, ...]:
     """Parse a directory whose every entry follows the rules of a bundle.
 
     Args:
         raw: Content of a tree object.
         limits: Bounds; ``tree_entries`` and ``name_bytes`` apply.
+        known: Names of one directory that has passed these rules under the same limits.
 
     Raises:
         MalformedBundleError: Not a tree, not in order, or a name twice.
@@ -103,20 +107,21 @@ def parse_tree(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[TreeEntry, 
     Source: docs/format.md, "Trees"; git's fsck_tree.
     """
     entries: list[TreeEntry] = []
-    position, previous = 0, b""
-    while position < len(raw):
-        match = _ENTRY.match(raw, position)
+    position, previous, end = 0, b"", len(raw)
+    match_entry, is_any_new = _ENTRY.match, False
+    while position < end:
+        match = match_entry(raw, position)
         if match is None:
             raise MalformedBundleError("a tree entry is truncated or has no mode")
         mode, name, oid = match.groups()
-        is_tree = _verify_mode(mode)
-        entries.append(TreeEntry(_verify_name(name, limits), is_tree, oid))
-        key = _sort_key(name, is_tree)
+        is_tree = mode != FILE_MODE and _verify_directory(mode, oid)
+        text = known.get(name)
+        if text is None:
+            text, is_any_new = _verify_name(name, limits), True
+        entries.append(TreeEntry(text, is_tree, oid))
+        key = name + b"/" if is_tree else name  # git's order
         if key <= previous:
             raise MalformedBundleError("tree entries are out of order or double")
-        if is_tree and oid == EMPTY_TREE:
-            # No file system and no publisher keeps one: a checkout would have another digest.
-            raise MalformedBundleError("a directory in a tree is empty")
         previous, position = key, match.end()
     if len(entries) > limits.tree_entries:
         raise TooLargeError(
@@ -124,15 +129,17 @@ def parse_tree(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[TreeEntry, 
             limit=limits.tree_entries,
             limit_name="tree_entries",
         )
-    verify_siblings(entry.name for entry in entries)
+    if is_any_new or len({entry.name for entry in entries}) < len(entries):
+        verify_siblings(entry.name for entry in entries)
     return tuple(entries)
 
 
-def _verify_mode(mode: bytes) -> bool:
-    """Whether the mode is a directory's; regular file is the only other choice."""
-    if mode == FILE_MODE:
-        return False
+def _verify_directory(mode: bytes, oid: Oid) -> bool:
+    """True for a directory with something in it; regular file is the only other choice."""
     if mode == TREE_MODE:
+        if oid == EMPTY_TREE:
+            # No file system and no publisher keeps one: a checkout would have another digest.
+            raise MalformedBundleError("a directory in a tree is empty")
         return True
     shown = mode.decode("ascii")
     raise ForbiddenModeError(

@@ -99,6 +99,10 @@ class ReceivedPack:
             for oid, packed in self.objects.items()
         ]
 
+    def blob_sizes(self) -> dict[Oid, int]:
+        """Lengths of the files that came."""
+        return {oid: one.size for oid, one in self.objects.items() if one.kind == Kind.BLOB}
+
     def read(self, oid: Oid) -> bytes:
         """Bytes of an object of the pack, from memory or inflated again.
 

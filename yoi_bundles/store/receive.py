@@ -6,6 +6,7 @@ Source: docs/format.md, "Receive".
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Advance, Revision
 from yoi_bundles.model.tree import ContentCheck
 from yoi_bundles.store.bundlefile import MAIN_REF, BundleHeader, read_bundle_header
-from yoi_bundles.store.closure import ClosureCheck, HeldClosure, MeasureBook
+from yoi_bundles.store.closure import ClosureCheck, HeldClosure, Measure, MeasureBook
 from yoi_bundles.store.history import History
 from yoi_bundles.store.line import Link, ReceivedLine, link_of, read_commit
 from yoi_bundles.store.objectdb import ObjectDatabase
@@ -43,6 +44,7 @@ class Received:
         base: The held revision that the oldest builds on, or None.
         tip: The revision the file brings.
         is_shallow: Whether the tip came alone, and its parent is not held.
+        measures: Of every directory that was looked at.
     """
 
     pack: ReceivedPack
@@ -50,6 +52,7 @@ class Received:
     base: Revision | None
     tip: Revision
     is_shallow: bool
+    measures: Mapping[Oid, Measure]
 
 
 class Receiver:
@@ -135,10 +138,10 @@ class Receiver:
             self._objects.find if prerequisites else lambda oid: None,
         )
         line, base = self._read_line(pack, header, prerequisites, limits)
-        self._verify_closure(pack, line, base, prerequisites, limits)
+        measures = self._verify_closure(pack, line, base, prerequisites, limits)
         line.verify_numbers(base)
         is_shallow = len(prerequisites) < len(header.prerequisites)
-        return Received(pack, line, base, line[-1].revision, is_shallow)
+        return Received(pack, line, base, line[-1].revision, is_shallow, measures)
 
     def _find_prerequisites(self, header: BundleHeader) -> dict[CommitId, Revision]:
         """Those that are held; one may be absent where history may begin with the tip."""
@@ -197,7 +200,7 @@ class Receiver:
         base: Revision | None,
         prerequisites: dict[CommitId, Revision],
         limits: Limits,
-    ) -> None:
+    ) -> Mapping[Oid, Measure]:
         """(5) and (6): trees, connectivity, nothing extra, no base from elsewhere."""
         held = HeldClosure(self._objects, self._history, prerequisites.values())
         check = ClosureCheck(pack, self._objects, held, self._measures, limits)
@@ -215,6 +218,7 @@ class Receiver:
                 raise MissingObjectError(
                     "a delta's base is not among what the prerequisites hold", object=oid.hex()
                 )
+        return check.measures
 
     def make_advance(self, received: Received, current: Revision | None) -> Advance:
         """The step that a verified bundle file would be, from where the repository stands.

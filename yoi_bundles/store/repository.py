@@ -344,6 +344,8 @@ class Repository:
             receiver.verify_content(received, expected, check_content, upload.limits)
             with self._writer_lock():
                 is_new = self._writer.install(receiver, received, current, check_advance)
+            self._measures.learn(received.measures)
+            self._objects.learn_sizes(received.pack.blob_sizes())
             return ReceiveResult(
                 received.tip,
                 is_new,

@@ -27,6 +27,10 @@ from yoi_bundles.store.refs import RefStore, bundle_ref
 from yoi_bundles.store.trees import BuiltTree
 
 
+_LOOKED_UP = 32
+"""So many objects are looked up one by one; for more, the indexes are read from end to end."""
+
+
 class Writer:
     """Writes revisions into one repository.
 
@@ -189,11 +193,11 @@ class Writer:
 
     def _is_damaged(self, pack: ReceivedPack, *, is_whole: bool) -> bool:
         """Whether something that came is held with other bytes, or not although it must be."""
+        objects = self._objects
         try:
-            ids = self._objects.list_ids()
-            return any(
-                self._objects.find(oid) is None for oid in pack.objects if is_whole or oid in ids
-            )
+            is_listed = len(pack.objects) > _LOOKED_UP
+            ids = objects.list_ids() if is_listed else set(filter(objects.contains, pack.objects))
+            return any(objects.find(oid) is None for oid in pack.objects if is_whole or oid in ids)
         except StoreCorruptError:
             return True
 
