@@ -13,9 +13,8 @@ from bench.fleet import Verifier, connect_fleet, list_runtimes, spread
 from bench.plain import Plain, open_plain
 from bench.processes import resident_mb
 from bench.scale import Scale
-from bench.stage import make_request
 from bench.table import Record, median_ms
-from bench.workload import WORKSPACE, edit
+from bench.workload import WORKSPACE
 from yoi_bundles.model.ids import Digest
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.store import Repository, receive_bundle
@@ -72,9 +71,7 @@ def _measure_spread(
     client = BackendClient(publisher)
 
     def publish() -> None:
-        plain.turn += 1
-        plain.files = edit(plain.files, plain.turn)
-        assert client.publish(WORKSPACE, make_request(plain.files)).is_new
+        assert client.publish(WORKSPACE, plain.edit_request()).is_new
 
     async def run() -> list[list[float]]:
         members = await connect_fleet(port, names)
@@ -145,8 +142,7 @@ def _measure_idle(
         return memory, cpu
 
     def publish() -> None:
-        plain.files = edit(plain.files, -1)
-        plain.backend.publishing.publish(WORKSPACE, make_request(plain.files))
+        plain.backend.publishing.publish(WORKSPACE, plain.edit_request())
 
     memory, cpu = asyncio.run(run())
     record.add("idle long polls, memory", len(names), memory)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from bench.cpu import ServerProcess
 from bench.processes import start_backend
-from bench.stage import VISIBILITY, make_request
+from bench.stage import VISIBILITY, make_edit_request, publish_history
 from bench.workload import WORKSPACE, edit, make_files
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.model.ids import RelativePath, RuntimeId
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.wire.messages import RegisterRuntime
+from yoi_bundles.wire.messages import PublishRequest, RegisterRuntime
 
 
 @dataclass
@@ -39,6 +39,12 @@ class Plain:
         found = self.backend.publishing.workspace(WORKSPACE).head
         assert found is not None
         return found
+
+    def edit_request(self) -> PublishRequest:
+        """An edit of the newest files, to be published."""
+        self.turn += 1
+        before, self.files = self.files, edit(self.files, self.turn)
+        return make_edit_request(self.head().digest, before, self.files)
 
     def register(self, name: str, labels: dict[str, str] | None = None) -> str:
         """Make a Runtime known; returns its token."""
@@ -68,10 +74,7 @@ def open_plain(
     files = make_files(size)
     with ExitStack() as stack:
         backend = stack.enter_context(Backend.open(root / "backend", visibility=visibility))
-        backend.publishing.publish(WORKSPACE, make_request(files))
-        for turn in range(1, revisions + 1):
-            files = edit(files, turn)
-            backend.publishing.publish(WORKSPACE, make_request(files))
+        files = publish_history(backend, files, revisions)
         server, url = start_backend(root, visibility, *options)
         stack.callback(server.stop)
         yield Plain(root, backend, files, server, url, revisions)

@@ -31,6 +31,7 @@ def describe_machine() -> dict[str, str]:
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": _first_line(["git", "-C", str(DOCS), "rev-parse", "--short=10", "HEAD"]),
         "cores": str(os.cpu_count()),
+        "load": f"{os.getloadavg()[2]:.1f}",
         "processor": _processor(),
         "kernel": f"{platform.system()} {platform.release().split('-')[0]}",
         "python": platform.python_version(),

@@ -17,7 +17,7 @@ from bench.processes import start_backend
 from bench.workload import WORKSPACE, edit, make_files, write_changed
 from yoi_bundles.backend.publisher import WorkspacePublisher
 from yoi_bundles.backend.service import Backend
-from yoi_bundles.model.ids import CommitId, RelativePath, RuntimeId
+from yoi_bundles.model.ids import CommitId, Digest, RelativePath, RuntimeId
 from yoi_bundles.model.revision import Provenance, Revision
 from yoi_bundles.runtime.follow import Follower
 from yoi_bundles.runtime.service import Runtime
@@ -49,6 +49,14 @@ def make_request(files: dict[RelativePath, bytes]) -> PublishRequest:
         provenance=PROVENANCE,
         message="One edit",
     )  # fmt: skip
+
+
+def make_edit_request(
+    base: Digest, before: dict[RelativePath, bytes], after: dict[RelativePath, bytes]
+) -> PublishRequest:
+    """What a publisher sends that knows what it published last, and has edited it."""
+    changed = {path: data for path, data in after.items() if before[path] is not data}
+    return make_request(changed).model_copy(update={"base": base})
 
 
 @dataclass
@@ -107,18 +115,16 @@ class Stage:
         self.edit()
         write_changed(self.work, before, self.files)
 
-    def publish(self) -> PublishReply:
-        """Send the files to the Backend process."""
-        return BackendClient(self.publisher).publish(WORKSPACE, make_request(self.files))
-
     def publish_work(self) -> PublishReply:
         """Publish the work tree in this process, as a long-running publisher does."""
         return self.work_publisher.publish(self.backend.publishing, provenance=PROVENANCE)
 
     def publish_everywhere(self) -> None:
         """An edit on both sides: the git server takes the very commit the Backend made."""
+        before, base = self.files, self.head().digest
         self.edit()
-        self.publish()
+        request = make_edit_request(base, before, self.files)
+        assert BackendClient(self.publisher).publish(WORKSPACE, request).is_new
         self.copy_to_git()
 
     def copy_to_git(self) -> None:
@@ -172,10 +178,8 @@ def open_stage(root: Path, size: int, *, revisions: int) -> Iterator[Stage]:
         stage.backend = stack.enter_context(
             Backend.open(root / "backend", visibility=visibility, clock=lambda: datetime.now(UTC))
         )
-        stage.backend.publishing.publish(WORKSPACE, make_request(stage.files))
-        for _ in range(revisions):
-            stage.edit()
-            stage.backend.publishing.publish(WORKSPACE, make_request(stage.files))
+        stage.files = publish_history(stage.backend, stage.files, revisions)
+        stage.turn = revisions
         token = stage.backend.credentials.create("bench", "publisher", now=datetime.now(UTC)).token
         stage.token = stage.register()[1]
         stage.server, stage.url = start_backend(root, visibility)
@@ -187,6 +191,19 @@ def open_stage(root: Path, size: int, *, revisions: int) -> Iterator[Stage]:
         stage.web = GitWeb(root / "web", root / "git")
         stack.callback(stage.web.close)
         yield stage
+
+
+def publish_history(
+    backend: Backend, files: dict[RelativePath, bytes], revisions: int
+) -> dict[RelativePath, bytes]:
+    """Publish files, and one-file edits after that; returns the newest files."""
+    publishing = backend.publishing
+    newest = publishing.publish(WORKSPACE, make_request(files)).revision
+    for turn in range(1, revisions + 1):
+        before, files = files, edit(files, turn)
+        request = make_edit_request(newest.digest, before, files)
+        newest = publishing.publish(WORKSPACE, request).revision
+    return files
 
 
 def _make_mirror(stage: Stage) -> None:
