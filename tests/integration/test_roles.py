@@ -48,6 +48,7 @@ BACKEND = {
     "PUT /v1/runtimes/{runtime_id}/status": {"runtime"},
     "GET /v1/browser/overview": {"browser", "operator"},
     "GET /v1/config-bundles/{digest}": READERS,
+    "HEAD /v1/config-bundles/{digest}": READERS,
     "GET /v1/workspaces/{workspace}/channels/{channel}": READERS,
     "GET /git/{workspace}.git/info/refs": AUTHORS,
     "POST /git/{workspace}.git/git-upload-pack": AUTHORS,

@@ -218,6 +218,11 @@ class Sides:
         return {name: round(statistics.median(values), 1) for name, values in times.items()}
 
 
+def raise_missing(found: object) -> None:
+    if found is None:
+        raise BundleMissingError("not here")
+
+
 def backend_sides(backend, hidden: Digest) -> dict[str, Sides]:
     known = backend.fleet.known(RuntimeId("eu-1"))
 
@@ -227,7 +232,26 @@ def backend_sides(backend, hidden: Digest) -> dict[str, Sides]:
     def channel(workspace: WorkspaceId, name: ChannelName) -> Callable[[], object]:
         return lambda: backend.channel(workspace, name, known)
 
+    def at_once(digest: Digest, query: str) -> Callable[[], object]:
+        def work() -> None:
+            question = backend.ready.parse_question(str(digest), query.encode())
+            raise_missing(backend.ready.find_file(question, known))
+
+        return work
+
+    def channel_at_once(workspace: WorkspaceId) -> Callable[[], object]:
+        return lambda: raise_missing(backend.ready.find_channel(workspace, MAIN_CHANNEL, known))
+
+    backend.bundle_file(hidden)  # an operator has it: it is ready
     return {
+        "digest at once": Sides(at_once(hidden, ""), at_once(NOWHERE, "")),
+        "digest in the hidden workspace at once": Sides(
+            at_once(hidden, "workspace=other"), at_once(NOWHERE, "workspace=other")
+        ),
+        "digest in the visible workspace at once": Sides(
+            at_once(hidden, "workspace=team"), at_once(NOWHERE, "workspace=team")
+        ),
+        "channel at once": Sides(channel_at_once(OTHER), channel_at_once(NOBODY)),
         "digest": Sides(fetch(hidden, None), fetch(NOWHERE, None)),
         "digest in the hidden workspace": Sides(fetch(hidden, OTHER), fetch(NOWHERE, OTHER)),
         "digest in the visible workspace": Sides(fetch(hidden, TEAM), fetch(NOWHERE, TEAM)),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import FastAPI, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import Response
 
 from yoi_bundles import __version__
+from yoi_bundles.backend.bundle_files import BundleFile
 from yoi_bundles.backend.git_http import advertise_refs, upload_pack
+from yoi_bundles.backend.ready import MAX_HAVES
 from yoi_bundles.backend.registry import RuntimeIdentity
 from yoi_bundles.backend.service import Backend
-from yoi_bundles.errors import ForbiddenError
+from yoi_bundles.errors import BundleError, ForbiddenError
 from yoi_bundles.model.base import build_models
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, WorkspaceId
 from yoi_bundles.model.limits import MIB
@@ -22,11 +24,12 @@ from yoi_bundles.model.revision import Revision
 from yoi_bundles.wire.asgi import (
     BodyLimit,
     add_common,
-    is_unchanged,
     operation_id,
     require_role,
     verify_role,
 )
+from yoi_bundles.wire.immutable_file import ImmutableFile, answer_file
+from yoi_bundles.wire.lean import lean_route
 from yoi_bundles.wire.messages import (
     BUNDLE_MEDIA_TYPE,
     BrowserOverview,
@@ -46,11 +49,21 @@ from yoi_bundles.wire.messages import (
     WorkspaceList,
     WorkspaceView,
 )
-from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, problems
+from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, Responses, problems
+from yoi_bundles.wire.responses import is_unchanged
 from yoi_bundles.wire.roles import CredentialView
 
 REPORT_BYTES = 8 * MIB
 """A Runtime's report of a thousand bundles, each refused with a long reason."""
+
+History = Literal["tip", "full"]
+
+BUNDLE_RESPONSES: Responses = {
+    200: {"content": {BUNDLE_MEDIA_TYPE: {}}},
+    206: {"description": "One range of the file.", "content": {BUNDLE_MEDIA_TYPE: {}}},
+    304: {"description": "Unchanged."},
+    **problems(404, 416),
+}
 
 OPERATOR = require_role("operator")
 PUBLISHING = require_role("publisher", "operator")
@@ -88,11 +101,13 @@ def create_app(
         ],
         request_limits=lambda: request_limits,
     )
+    # Routes are tried in order: those of a fleet come first.
+    _add_bundles(app, backend)
+    _add_channels(app, backend)
+    _add_reports(app, backend)
     _add_workspaces(app, backend)
     _add_revisions(app, backend)
     _add_runtimes(app, backend)
-    _add_reports(app, backend)
-    _add_delivery(app, backend)
     _add_git(app, backend)
     return app
 
@@ -257,49 +272,84 @@ def _add_reports(app: FastAPI, backend: Backend) -> None:
         return backend.overview()
 
 
-def _add_delivery(app: FastAPI, backend: Backend) -> None:
-    @app.get(
-        "/v1/config-bundles/{digest}",
-        tags=["delivery"],
-        response_class=FileResponse,
-        responses={
-            200: {"content": {BUNDLE_MEDIA_TYPE: {}}},
-            304: {"description": "Unchanged."},
-            **problems(404),
-        },
-    )
+def _add_bundles(app: FastAPI, backend: Backend) -> None:
     def get_bundle(
         digest: Digest,
         request: Request,
-        have: Annotated[tuple[CommitId, ...], Query(max_length=64)] = (),
+        have: Annotated[tuple[CommitId, ...], Query(max_length=MAX_HAVES)] = (),
         workspace: WorkspaceId | None = None,
+        history: History = "tip",
     ) -> Response:
         """The smallest bundle file for a holder of the `have` commits."""
         file = backend.bundle_file(
-            digest, haves=have, workspace=workspace, runtime=_runtime_of(backend, request)
+            digest,
+            haves=have,
+            workspace=workspace,
+            runtime=_runtime_of(backend, request),
+            is_shallow=history == "tip",
         )
-        headers = {
-            "etag": file.etag,
-            # Who may see a digest is decided each time, so no shared cache may answer.
-            "cache-control": "private, max-age=31536000, immutable",
-        }
-        if is_unchanged(request, file.etag):
-            return Response(status_code=304, headers=headers)
-        return FileResponse(file.path, media_type=BUNDLE_MEDIA_TYPE, headers=headers)
+        return answer_file(request, _immutable(file))
 
-    @app.get(
-        "/v1/workspaces/{workspace}/channels/{channel}",
-        tags=["delivery"],
-        response_model=ChannelView,
-        responses={304: {"description": "Unchanged."}, **problems(404, 410)},
-    )
+    async def find_bundle(request: Request) -> Response | None:
+        try:
+            question = backend.ready.parse_question(
+                request.path_params["digest"], request.scope["query_string"]
+            )
+            file = backend.ready.find_file(question, _runtime_of(backend, request))
+        except BundleError:
+            return None
+        return None if file is None else answer_file(request, _immutable(file))
+
+    for method, name in (("GET", "get_bundle"), ("HEAD", "head_bundle")):
+        app.router.add_api_route(
+            "/v1/config-bundles/{digest}",
+            get_bundle,
+            methods=[method],
+            name=name,
+            tags=["delivery"],
+            response_class=Response,
+            responses=BUNDLE_RESPONSES,
+            route_class_override=lean_route(find_bundle),
+        )
+
+
+def _add_channels(app: FastAPI, backend: Backend) -> None:
     def get_channel(workspace: WorkspaceId, channel: ChannelName, request: Request) -> Response:
         """Where a channel points; with `If-None-Match` the way to ask for news."""
         view = backend.channel(workspace, channel, _runtime_of(backend, request))
-        headers = {"etag": f'"{view.revision.commit}"', "cache-control": "private, no-cache"}
-        if is_unchanged(request, headers["etag"]):
-            return Response(status_code=304, headers=headers)
-        return JSONResponse(view.model_dump(mode="json", by_alias=True), headers=headers)
+        return _answer_channel(request, view)
+
+    async def find_channel(request: Request) -> Response | None:
+        try:
+            workspace = WorkspaceId.parse(request.path_params["workspace"])
+            channel = ChannelName.parse(request.path_params["channel"])
+            view = backend.ready.find_channel(workspace, channel, _runtime_of(backend, request))
+        except BundleError:
+            return None
+        return None if view is None else _answer_channel(request, view)
+
+    app.router.add_api_route(
+        "/v1/workspaces/{workspace}/channels/{channel}",
+        get_channel,
+        tags=["delivery"],
+        response_model=ChannelView,
+        responses={304: {"description": "Unchanged."}, **problems(404, 410)},
+        route_class_override=lean_route(find_channel),
+    )
+
+
+def _immutable(file: BundleFile) -> ImmutableFile:
+    return ImmutableFile(
+        file.path, file.size_bytes, file.etag, file.sha256, file.content, BUNDLE_MEDIA_TYPE
+    )
+
+
+def _answer_channel(request: Request, view: ChannelView) -> Response:
+    headers = {"etag": f'"{view.revision.commit}"', "cache-control": "private, no-cache"}
+    if is_unchanged(request, headers["etag"]):
+        return Response(status_code=304, headers=headers)
+    body = view.model_dump_json(by_alias=True)
+    return Response(body, headers=headers, media_type="application/json")
 
 
 def _runtime_of(backend: Backend, request: Request) -> RuntimeIdentity | None:

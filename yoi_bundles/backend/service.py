@@ -12,6 +12,7 @@ from typing import Self
 from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
 from yoi_bundles.backend.fleet import Fleet
 from yoi_bundles.backend.publishing import open_publishing
+from yoi_bundles.backend.ready import ReadyAnswers
 from yoi_bundles.backend.registry import Registry, RuntimeIdentity
 from yoi_bundles.backend.sync import Connect, PushSync, PushTokens
 from yoi_bundles.backend.views import browser_runtimes, browser_workspace
@@ -64,6 +65,7 @@ class Backend:
         self.fleet = Fleet(
             self._registry, visibility, tokens, workspaces=self._repositories.list, clock=clock
         )
+        self.ready = ReadyAnswers(self.fleet, self._repositories, self._files)
         self.limits = limits
         self.clock = clock
 
@@ -192,6 +194,7 @@ class Backend:
             store = self._repositories.find(name)
             revision = None if store is None else store.find_revision(digest)
             if store is not None and revision is not None:
+                self.ready.note_place(digest, name)
                 return self._files.get(store, revision, haves, is_shallow=is_shallow)
         raise WorkspaceNotVisibleError("not held here, or not visible to you")
 

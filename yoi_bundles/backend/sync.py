@@ -18,9 +18,10 @@ from yoi_bundles.errors import (
     BundleError,
     InvalidInputError,
     MissingPrerequisiteError,
+    StoreError,
     is_refusal,
 )
-from yoi_bundles.model.ids import CommitId, RuntimeId, WorkspaceId
+from yoi_bundles.model.ids import CommitId, RuntimeId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
 from yoi_bundles.wire.http import HttpClient
@@ -183,13 +184,25 @@ class PushSync:
     ) -> tuple[BundleFile, PutResult]:
         file = self._files.get(store, target, haves, is_shallow=is_new)
         try:
-            return file, client.put_bundle(target.workspace, target.digest, file.path)
+            return file, self._put(client, target, file)
         except MissingPrerequisiteError:
             if file.base is None and not file.is_shallow:
                 raise
             # It lost what it said it had; a full bundle needs nothing.
             file = self._files.get(store, target, ())
-            return file, client.put_bundle(target.workspace, target.digest, file.path)
+            return file, self._put(client, target, file)
+
+    def _put(self, client: RuntimeClient, target: Revision, file: BundleFile) -> PutResult:
+        try:
+            return client.put_bundle(target.workspace, target.digest, file.path)
+        except BundleError as error:
+            if is_refusal(error) and not self._files.is_sound(file):
+                # What was refused is not what is in the bundle: nothing to remember of it.
+                raise StoreError(
+                    "the bundle file has gone bad on the disk here",
+                    hint="sync again: it is built anew",
+                ) from error
+            raise
 
     def _note(
         self, runtime: KnownRuntime, status: BundleStatus, info: RuntimeInfo, *, fetched: bool

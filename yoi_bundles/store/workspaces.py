@@ -79,6 +79,10 @@ class WorkspaceRepositories:
                 self._open[workspace] = known
             return known
 
+    def find_open(self, workspace: WorkspaceId) -> Repository | None:
+        """A workspace's repository if it was opened before; never touches the disk."""
+        return self._open.get(workspace)
+
     def get(self, workspace: WorkspaceId) -> Repository:
         """A workspace's repository.
 

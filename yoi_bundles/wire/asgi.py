@@ -89,17 +89,6 @@ def _too_large(limit_bytes: int) -> TooLargeError:
     )
 
 
-def is_unchanged(request: Request, etag: str) -> bool:
-    """Whether the caller has what it asks for already (RFC 9110, If-None-Match).
-
-    Args:
-        etag: Of what is here, quoted.
-    """
-    header = request.headers.get("if-none-match", "")
-    known = {entry.strip().removeprefix("W/") for entry in header.split(",")}
-    return "*" in known or etag in known
-
-
 def require_role(*roles: Role) -> Any:  # noqa: ANN401  (what FastAPI's own Depends returns)
     """A dependency that lets only these roles through and gives the caller's credential."""
 

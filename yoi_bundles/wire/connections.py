@@ -23,6 +23,8 @@ from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, encode_http_problem
 BUSY_SECONDS = 5
 """What a caller is told to wait when there are too many connections."""
 
+UNREAD_BYTES = 48 * KIB
+
 CountRefusal = Callable[[int], None]
 
 
@@ -37,7 +39,7 @@ class ConnectionLimits:
     idle_seconds: float = 30.0
     """Between two requests."""
     unread_seconds: float = 60.0
-    """How long a full buffer of an answer may stay full: its reader takes 48 KiB in this time."""
+    """While an answer waits for its reader, this one takes `UNREAD_BYTES` in each such time."""
     head_bytes: int = 64 * KIB
     """Of a head, of trailers, or of anything else that is no body."""
 
@@ -106,9 +108,19 @@ class BoundedProtocol(HttpToolsProtocol):
         """Give the reader of an answer some time to read on."""
         super().pause_writing()
         if self._unread_timer is None:
-            self._unread_timer = self.loop.call_later(
-                self.bounds.unread_seconds, self.transport.abort
-            )
+            self._watch_reader()
+
+    def _watch_reader(self) -> None:
+        unread_bytes = self.transport.get_write_buffer_size()
+        self._unread_timer = self.loop.call_later(
+            self.bounds.unread_seconds, self._on_slow_reader, unread_bytes
+        )
+
+    def _on_slow_reader(self, before_bytes: int) -> None:
+        if before_bytes - self.transport.get_write_buffer_size() < UNREAD_BYTES:
+            self.transport.abort()
+        else:
+            self._watch_reader()
 
     def resume_writing(self) -> None:
         """The reader reads."""

@@ -1,7 +1,8 @@
-"""Problem documents as answers."""
+"""Problem documents as answers, and answers that need none."""
 
 from __future__ import annotations
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from yoi_bundles.errors import BundleError, UnauthenticatedError
@@ -42,3 +43,16 @@ def http_problem_response(
         media_type=PROBLEM_MEDIA_TYPE,
         headers={"cache-control": "no-store"} | (headers or {}),
     )
+
+
+def is_unchanged(request: Request, etag: str) -> bool:
+    """Whether the caller has what it asks for already (RFC 9110, If-None-Match).
+
+    Args:
+        etag: Of what is here, quoted.
+    """
+    header = request.headers.get("if-none-match")
+    if header is None:
+        return False
+    known = {entry.strip().removeprefix("W/") for entry in header.split(",")}
+    return "*" in known or etag in known

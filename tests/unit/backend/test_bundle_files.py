@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 
 import pytest
-from house import TEAM
+from house import OTHER, TEAM
 
 from yoi_bundles.backend import bundle_files
 from yoi_bundles.backend.bundle_files import BundleFiles
@@ -61,8 +62,10 @@ def test_a_holder_of_the_parent_gets_an_increment_with_an_etag_of_its_own(store,
 
     assert increment.base == head.parent
     assert increment.size_bytes < full.size_bytes / 5
-    assert full.etag == f'"{head.commit}.full"'
-    assert increment.etag == f'"{head.commit}.{head.parent}"'
+    for file, scope in ((full, "full"), (increment, head.parent)):
+        found = hashlib.sha256(file.path.read_bytes())
+        assert file.sha256 == found.digest()
+        assert file.etag == f'"{head.commit}.{scope}.{found.hexdigest()[:16]}"'
 
 
 def test_who_holds_nothing_may_have_the_tip_alone(store, files):
@@ -72,7 +75,7 @@ def test_who_holds_nothing_may_have_the_tip_alone(store, files):
 
     assert (full.is_shallow, tip.is_shallow, tip.base) == (False, True, None)
     assert tip.size_bytes < full.size_bytes
-    assert (full.etag, tip.etag) == (f'"{head.commit}.full"', f'"{head.commit}.tip"')
+    assert tip.etag.startswith(f'"{head.commit}.tip.')
 
 
 def test_who_holds_something_else_gets_whole_history(store, files):
@@ -108,16 +111,116 @@ def test_many_who_ask_at_once_cost_one_build(store, files):
     assert len(set(found)) == 1
 
 
-def test_the_files_used_least_recently_go(store, files, monkeypatch):
-    monkeypatch.setattr(bundle_files, "KEEP_FILES", 1)
-    head = store.find_head()
-    old = files.get(store, head, ()).path
-    os.utime(old, ns=(1, 1))
+def test_the_files_used_least_recently_go(house, tmp_path):
+    """Bounded over all workspaces, in bytes."""
+    backend = house.backend()
+    stores = []
+    for workspace in (TEAM, OTHER):
+        for text in ("", "\nBe exact.\n", "\nBe quick.\n"):
+            house.publish(backend, workspace, prompts__role__coder=text)
+        stores.append(backend.publishing.store(workspace))
+    size = BundleFiles(tmp_path / "measured").get(stores[0], stores[0].find_head(), ()).size_bytes
+    files = BundleFiles(tmp_path / "files", int(size * 2.5))
+    paths = []
+    for used, store in enumerate(stores):
+        paths.append(files.get(store, store.find_head(), ()).path)
+        os.utime(paths[-1], ns=(used + 1, paths[-1].stat().st_mtime_ns))
 
-    new = files.get(store, head, (head.parent,)).path
+    before = stores[1].find_commit(stores[1].find_head().parent)
+    newest = files.get(stores[1], before, ()).path
 
-    assert not old.exists()
-    assert new.exists()
+    assert [path.exists() for path in (*paths, newest)] == [False, True, True]
+    assert not paths[0].with_suffix(".sha256").exists()
+
+
+def test_a_file_that_is_used_is_not_the_one_to_go(store, tmp_path):
+    head, clock = store.find_head(), Ticking()
+    files = BundleFiles(tmp_path / "files", timer=clock)
+    path = files.get(store, head, ()).path
+    os.utime(path, ns=(1, path.stat().st_mtime_ns))
+
+    files.get(store, head, ())
+    assert path.stat().st_atime_ns == 1, "noting it costs a write, so not every use does"
+    clock.seconds += bundle_files.RECHECK_SECONDS + 1
+    files.get(store, head, ())
+
+    assert path.stat().st_atime_ns > 1
+
+
+class Ticking:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def damage(path, how: str) -> None:
+    if how == "flipped":
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    elif how == "flipped silently":
+        before = path.stat()
+        damage(path, "flipped")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif how == "without its digest":
+        path.with_suffix(".sha256").unlink()
+    else:
+        path.unlink()
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize(
+    "how", ["flipped", "flipped silently", "cut", "without its digest", "gone"]
+)
+def test_what_is_not_what_was_built_is_built_again(store, tmp_path, how, is_known):
+    counting, head, clock = Counting(store), store.find_head(), Ticking()
+    files = BundleFiles(tmp_path / "files", timer=clock)
+    built = files.get(counting, head, ())
+    content = built.path.read_bytes()
+    damage(built.path, how)
+    clock.seconds += bundle_files.RECHECK_SECONDS + 1
+
+    again = (files if is_known else BundleFiles(tmp_path / "files")).get(counting, head, ())
+
+    assert counting.built == 2
+    assert (again.path.read_bytes(), again) == (content, built)
+
+
+def test_ready_is_only_what_needs_no_work(store, tmp_path):
+    head, clock = store.find_head(), Ticking()
+    files = BundleFiles(tmp_path / "files", timer=clock)
+    assert files.find_ready(head, ()) is None
+
+    built = files.get(store, head, (head.parent,))
+    ready = files.find_ready(head, (head.parent,))
+    assert (ready, ready.content) == (built, built.path.read_bytes())
+    assert files.find_ready(head, ()) is None, "another question has another file"
+
+    damage(built.path, "flipped")
+    assert files.find_ready(head, (head.parent,)) is None
+    files.get(store, head, (head.parent,))
+    assert files.find_ready(head, (head.parent,)) == built
+    clock.seconds += bundle_files.RECHECK_SECONDS + 1
+    assert files.find_ready(head, (head.parent,)) is None
+
+
+def test_a_large_file_is_not_kept_in_memory(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle_files, "SMALL_BYTES", 100)
+    files = BundleFiles(tmp_path / "files")
+
+    assert files.get(store, store.find_head(), ()).content is None
+
+
+def test_whether_a_file_is_sound_is_asked_of_the_disk(store, files):
+    file = files.get(store, store.find_head(), ())
+    assert files.is_sound(file)
+    damage(file.path, "flipped silently")
+    assert not files.is_sound(file)
+    file.path.unlink()
+    assert not files.is_sound(file)
 
 
 class Failing(Counting):
