@@ -11,14 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import (
-    Column,
-    Integer,
-    MetaData,
-    PrimaryKeyConstraint,
     Row,
     Select,
-    String,
-    Table,
     func,
     insert,
     select,
@@ -36,59 +30,14 @@ from yoi_bundles.model.canonical import canonical_hash
 from yoi_bundles.model.ids import CommitId, ContentHash, Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.model.spec import Decision, Receipt, ResolvedWorkerSpec
-from yoi_bundles.wire.credentials import Credentials, credential_tables
+from yoi_bundles.runtime.tables import BUNDLES, CONTACTS, CREDENTIALS, NEWEST, TABLES, WORKERS
+from yoi_bundles.wire.credentials import Credentials
 from yoi_bundles.wire.database import Database
+from yoi_bundles.wire.epoch import EpochCache
 from yoi_bundles.wire.messages import NackReason, WorkerView
 
-TABLES = MetaData()
-
-WORKERS = Table(
-    "workers",
-    TABLES,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("worker_id", String, nullable=False, unique=True),
-    Column("request_digest", String, nullable=False),
-    Column("workspace", String, nullable=False),
-    Column("digest", String(64), nullable=False, index=True),
-    Column("created_at", String, nullable=False),
-    Column("receipt", String, nullable=False),
-    Column("spec", String, nullable=False),
-    Column("decisions", String, nullable=False),
-    Column("warnings", String, nullable=False),
-    Column("checksum", String),
-)
-"""``checksum`` covers all that a Worker is read from; records of older versions have none."""
-
-BUNDLES = Table(
-    "bundles",
-    TABLES,
-    Column("workspace", String, nullable=False),
-    Column("digest", String(64), nullable=False),
-    Column("received_at", String),
-    Column("activated_at", String),
-    Column("rejected_at", String),
-    Column("reason", String),
-    PrimaryKeyConstraint("workspace", "digest"),
-)
-
-CONTACTS = Table(
-    "contacts",
-    TABLES,
-    Column("workspace", String, primary_key=True),
-    Column("last_contact", String),
-    Column("last_error", String),
-)
-
-NEWEST = Table(
-    "newest",
-    TABLES,
-    Column("workspace", String, primary_key=True),
-    Column("number", Integer, nullable=False),
-    Column("commit_id", String(64), nullable=False),
-)
-"""The second witness of what was accepted last, beside the repository's own refs."""
-
-CREDENTIALS = credential_tables(TABLES)
+KEPT_NEWEST = 1024
+"""Workspaces whose newest revision is kept in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +70,9 @@ class Catalog:
     def __init__(self, path: Path) -> None:
         self._database = Database(path, TABLES)
         self.credentials = Credentials(self._database, CREDENTIALS)
+        self._newest: EpochCache[WorkspaceId, tuple[tuple[CommitId, int], ...]] = EpochCache(
+            self._database, KEPT_NEWEST
+        )
 
     def close(self) -> None:
         """Close the database."""
@@ -230,13 +182,17 @@ class Catalog:
             )
             if is_contact:
                 connection.execute(_contacting(workspace, _confirmed(now)))
+            self._database.advance_epoch(connection)
 
     def find_newest(self, workspace: WorkspaceId) -> tuple[CommitId, int] | None:
         """Commit and number of the newest revision that was ever accepted, if one was."""
+        return next(iter(self._newest.get(workspace, self._read_newest)), None)
+
+    def _read_newest(self, workspace: WorkspaceId) -> tuple[tuple[CommitId, int], ...]:
         query = select(NEWEST).where(NEWEST.c.workspace == str(workspace))
         with self._database.read() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else (CommitId(row.commit_id), row.number)
+            rows = connection.execute(query).all()
+        return tuple((CommitId(row.commit_id), row.number) for row in rows)
 
     def received(self, workspace: WorkspaceId) -> frozenset[Digest]:
         """Every bundle that was accepted."""

@@ -121,7 +121,8 @@ class Follower:
             self._etags[workspace] = polled.etag
             result = self._fetch_or_forget(polled.channel, haves)
         self._etags[workspace] = polled.etag
-        self._runtime.note_contact(workspace)
+        if result is None or not result.status.is_current:
+            self._runtime.note_contact(workspace)
         return result
 
     def _look_for_damage(self, workspace: WorkspaceId) -> None:
