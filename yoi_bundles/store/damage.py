@@ -20,8 +20,7 @@ from dulwich.objects import RawObjectID
 from dulwich.pack import Pack
 
 from yoi_bundles.errors import BundleError, StoreCorruptError
-from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.store.bundlefile import read_bundle_header
+from yoi_bundles.model.limits import Limits
 from yoi_bundles.store.faults import SIGNALS
 from yoi_bundles.store.files import link_if_new, make_directories, sync_directory
 from yoi_bundles.store.mapped import map_file
@@ -108,34 +107,15 @@ def _is_sound(pack: Path) -> bool:
     return len(list(_read_by_index(pack, wanted))) == len(wanted)
 
 
-def has_pack_trailer(path: Path) -> bool:
-    """Whether the pack in a bundle file of ours has its checksum; its short header is parsed.
-
-    Raises:
-        OSError: It could not be read.
-    """
-    with path.open("rb") as file:
-        try:
-            header = read_bundle_header(file, DEFAULT_LIMITS)
-        except BundleError:
-            return False
-    return has_trailer(path, header.size_bytes)
-
-
-def has_trailer(path: Path, start: int = 0) -> bool:
+def has_trailer(path: Path) -> bool:
     """Whether a file of git ends with the SHA-256 of all before it.
-
-    Args:
-        path: The file.
-        start: Where that begins.
 
     Raises:
         OSError: It could not be read.
     """
     digest = sha256()
     with path.open("rb") as file:
-        left = os.fstat(file.fileno()).st_size - OID_BYTES - start
-        file.seek(start)
+        left = os.fstat(file.fileno()).st_size - OID_BYTES
         while left > 0:
             part = file.read(min(left, 1 << 20))
             left -= len(part)
