@@ -1,27 +1,26 @@
 """CPU time of a server with all its children, wherever these end up.
 
-fcgiwrap's children leave its process tree, so sums over /proc miss them. A cgroup does not: whoever
-a member starts is a member. Where no cgroup can be made, the processor time of reaped descendants
-stands in, with this process as the one that orphans fall to.
+fcgiwrap's children leave its process tree and nobody waits for them, so sums over /proc miss them.
+A cgroup does not: whoever a member starts is a member. Where no cgroup can be made, the time of the
+server itself and of children it waited for is known, and `sees_all` says no.
 
-Source: the kernel's documentation of cgroup v1 ``cpuacct`` and cgroup v2 ``cpu.stat``; prctl(2).
+Source: the kernel's documentation of cgroup v1 ``cpuacct`` and cgroup v2 ``cpu.stat``; proc(5),
+``/proc/pid/stat``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import resource
+import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 _V1 = Path("/sys/fs/cgroup/cpuacct")
 _V2 = Path("/sys/fs/cgroup")
-_PR_SET_CHILD_SUBREAPER = 36
 _STOP_SECONDS = 10
 
 
@@ -34,79 +33,91 @@ class ServerProcess:
     """
 
     def __init__(self, command: Sequence[str], name: str, **options: Any) -> None:
-        self._group = _make_group(f"yoi-bench-{os.getpid()}-{name}")
-        if self._group is None:
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        self._before = resource.getrusage(resource.RUSAGE_CHILDREN)
         # Stopped before it does anything, so that nothing is started outside the group.
         self.popen: subprocess.Popen[str] = subprocess.Popen(
             ["/bin/sh", "-c", 'kill -STOP $$; exec "$@"', "sh", *command],
             start_new_session=True, **options,
         )  # fmt: skip
         os.waitid(os.P_PID, self.popen.pid, os.WSTOPPED | os.WNOWAIT)
-        if self._group is not None:
-            (self._group / "cgroup.procs").write_text(str(self.popen.pid))
-        self.popen.send_signal(18)  # SIGCONT
+        self._group = _make_group(f"yoi-bench-{os.getpid()}-{name}", self.popen.pid)
+        self.popen.send_signal(signal.SIGCONT)
 
     @property
-    def is_live(self) -> bool:
-        """Whether `cpu_seconds` can be read while the server runs."""
+    def sees_all(self) -> bool:
+        """Whether `cpu_seconds` includes children that nobody waited for."""
         return self._group is not None
 
     def cpu_seconds(self) -> float:
-        """User and system time of all members so far, the ended ones included.
-
-        Raises:
-            RuntimeError: There is no cgroup; only `stop` knows.
-        """
+        """User and system time of all members so far, the ended ones included."""
         if self._group is None:
-            raise RuntimeError("without a cgroup the time is known once the server has stopped")
+            return _session_seconds(self.popen.pid)
         usage = self._group / "cpuacct.usage"
         if usage.exists():
             return int(usage.read_text()) / 1e9
         lines = dict(line.split() for line in (self._group / "cpu.stat").read_text().splitlines())
         return int(lines["usage_usec"]) / 1e6
 
-    def stop(self) -> float:
-        """End it with all it started; returns `cpu_seconds` at the end."""
-        for process in self._members() or [self.popen.pid]:
+    def stop(self) -> None:
+        """End it with all it started; harmless again."""
+        for process in self._members():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process, 15)
+                os.kill(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.popen.wait(_STOP_SECONDS)
         for process in self._members():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process, 9)
-        if self.popen.poll() is None:
-            self.popen.kill()
-            self.popen.wait(_STOP_SECONDS)
+                os.kill(process, signal.SIGKILL)
+        self.popen.wait(_STOP_SECONDS)
         if self._group is not None:
-            total = self.cpu_seconds()
             self._remove_group()
-            return total
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return (after.ru_utime - self._before.ru_utime) + (after.ru_stime - self._before.ru_stime)
 
     def _members(self) -> list[int]:
         if self._group is None:
+            return [process for process, _ in _list_session(self.popen.pid)]
+        try:
+            return [int(text) for text in (self._group / "cgroup.procs").read_text().split()]
+        except FileNotFoundError:  # stopped before
             return []
-        return [int(text) for text in (self._group / "cgroup.procs").read_text().split()]
 
     def _remove_group(self) -> None:
         assert self._group is not None
         for _ in range(100):
-            with contextlib.suppress(OSError):
+            if not self._group.exists():
+                return
+            with contextlib.suppress(OSError):  # a member is not quite gone
                 self._group.rmdir()
                 return
             time.sleep(0.02)
 
 
-def _make_group(name: str) -> Path | None:
+def _make_group(name: str, process: int) -> Path | None:
+    """A cgroup with one process in it, or None if that cannot be had here."""
     for parent in (_V1, _V2):
         is_usable = (parent / "cpuacct.usage").exists() or (parent / "cgroup.controllers").exists()
-        if is_usable and os.access(parent, os.W_OK):
-            group = parent / name
-            with contextlib.suppress(OSError):
-                group.mkdir()
-                return group
+        if not is_usable or not os.access(parent, os.W_OK):
+            continue
+        group = parent / name
+        with contextlib.suppress(OSError):
+            group.mkdir()
+            try:
+                (group / "cgroup.procs").write_text(str(process))
+            except OSError:
+                group.rmdir()
+                raise
+            return group
     return None
+
+
+def _session_seconds(session: int) -> float:
+    ticks = sum(sum(map(int, fields[11:15])) for _, fields in _list_session(session))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _list_session(session: int) -> Iterator[tuple[int, list[str]]]:
+    """Processes of a session, and their statistics."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name stands in parentheses and may hold anything.
+            fields = path.read_text().rpartition(") ")[2].split()
+            if int(fields[3]) == session:
+                yield int(path.parent.name), fields

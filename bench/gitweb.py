@@ -120,6 +120,11 @@ class GitWeb:
             self.close()
             raise
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether `cpu_seconds` is all there is."""
+        return all(server.sees_all for server in self.servers)
+
     def cpu_seconds(self) -> float:
         """Of nginx, fcgiwrap and every git they started."""
         return sum(server.cpu_seconds() for server in self.servers)

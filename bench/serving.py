@@ -26,6 +26,8 @@ from yoi_bundles.wire.http import HttpClient
 def measure_serving(stage: Stage, scale: Scale, record: Record) -> None:
     """Server CPU of one size. Each client has a connection of its own and verifies what it gets."""
     clients, size = scale.clients, len(stage.files)
+    if not stage.web.sees_all:
+        record.absent.add("a cgroup, so git's processor time on the server is not known")
     theirs = stage.make_bare()
     git(theirs, "fetch", "-q", stage.git_url, BRANCH)
     with _Receiver(stage) as receiver:
@@ -54,10 +56,11 @@ def measure_serving(stage: Stage, scale: Scale, record: Record) -> None:
 
 def _measure(
     stage: Stage, clients: int, ours: Callable[[], object], theirs: Callable[[], object]
-) -> tuple[float, float]:
+) -> tuple[float, float | None]:
     """Milliseconds of server CPU for each client, ours and git's, in turn after one of each.
 
-    Taken over the whole time, so that what a server does after its answer counts too.
+    None for git's if its processes cannot all be seen. Taken over the whole time, so that what a
+    server does after its answer counts too.
     """
     ours()
     theirs()
@@ -66,7 +69,7 @@ def _measure(
         ours()
         theirs()
     mine, gits = stage.server.cpu_seconds() - mine, stage.web.cpu_seconds() - gits
-    return mine / clients * 1e3, gits / clients * 1e3
+    return mine / clients * 1e3, gits / clients * 1e3 if stage.web.sees_all else None
 
 
 def _measure_floor(stage: Stage, clients: int) -> float:

@@ -30,8 +30,11 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Ours through the peer's, the other way round for `at_least`; None without a peer."""
-        if self.ours is None or self.peer is None:
+        """Ours through the peer's, the other way round for `at_least`; None without a peer.
+
+        None too if the peer took less than the clock can see.
+        """
+        if self.ours is None or not self.peer:
             return None
         return self.peer / self.ours if self.target.at_least else self.ours / self.peer
 
@@ -41,7 +44,7 @@ class Row:
         limit = self.target.limit_of(self.size)
         if self.ours is None or (self.target.peer is not None and self.peer is None):
             return "absent"
-        if limit is None:
+        if limit is None or (self.target.peer is not None and self.ratio is None):
             return "info"
         held = self.ours if self.ratio is None else self.ratio
         return "pass" if (held >= limit if self.target.at_least else held <= limit) else "MISS"

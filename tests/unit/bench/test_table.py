@@ -23,6 +23,7 @@ def row(target: Target, ours: float | None, peer: float | None = None, size: str
         (row(TWICE, 19.9, 10.0), "pass"),
         (row(TWICE, 20.1, 10.0), "MISS"),
         (row(TWICE, 19.9), "absent"),
+        (row(TWICE, 19.9, 0.0), "info"),
         (row(Target("suite", "work", 150), 150.0), "pass"),
         (row(Target("suite", "work", 150), 151.0), "MISS"),
         (row(Target("suite", "work", 150), None), "absent"),

@@ -1,0 +1,55 @@
+"""Processor time of a server with its children, and that none of them is left."""
+
+import subprocess
+import sys
+
+import pytest
+
+import bench.cpu
+from bench.cpu import ServerProcess
+
+BUSY = "import time\nwhile time.process_time() < 0.2: pass\nprint('done', flush=True)"
+
+
+@pytest.fixture(params=["as it can be had here", "without a cgroup"])
+def start(request, monkeypatch):
+    if request.param == "without a cgroup":
+        monkeypatch.setattr(bench.cpu, "_make_group", lambda name, process: None)
+    made = []
+
+    def start(script: str) -> ServerProcess:
+        command = ["sh", "-c", script, sys.executable, BUSY]
+        made.append(
+            ServerProcess(command, "test", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+        return made[-1]
+
+    yield start
+    for server in made:
+        server.stop()
+        server.popen.stdin.close()
+        server.popen.stdout.close()
+
+
+def test_the_time_of_an_ended_child_counts(start):
+    server = start('"$0" -c "$1"; echo over; exec cat')
+
+    assert [server.popen.stdout.readline() for _ in range(2)] == ["done\n", "over\n"]
+    # Ticks of a clock are a hundredth of a second, where there is no cgroup.
+    assert 0.15 <= server.cpu_seconds() < 5
+
+
+def test_the_time_of_an_orphan_counts_if_it_is_said_so(start):
+    server = start('("$0" -c "$1" &); exec cat')
+
+    assert server.popen.stdout.readline() == "done\n"
+    assert server.cpu_seconds() >= 0.15 or not server.sees_all
+
+
+def test_no_member_runs_on_when_it_has_stopped(start):
+    server = start('("$0" -c "$1; input()" &); exec cat')
+    server.popen.stdout.readline()
+
+    server.stop()
+
+    assert [fields[0] for _, fields in bench.cpu._list_session(server.popen.pid)] in ([], ["Z"])
