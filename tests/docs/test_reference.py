@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import json
 import re
+import tomllib
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -328,3 +329,13 @@ def test_a_record_is_short_complete_and_listed(path):
 
 def test_records_are_numbered_without_gaps():
     assert [int(path.name[:4]) for path in RECORDS] == list(range(1, len(RECORDS) + 1))
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/threat-model.md"])
+def test_the_figures_shown_are_of_a_run_over_all_hostile_cases(document):
+    cases = tomllib.loads((ROOT / "fixtures" / "hostile" / "cases.toml").read_text())["case"]
+    _, _, block = (ROOT / document).read_text().partition("<!-- figures -->")
+    block, mark, _ = block.partition("<!-- /figures -->")
+
+    assert mark
+    assert f"{len(cases)} of {len(cases)}" in block, "run tests/figures.py over a whole run's log"
