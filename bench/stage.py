@@ -17,6 +17,7 @@ from bench.processes import start_backend
 from bench.workload import WORKSPACE, edit, make_files, write_changed
 from yoi_bundles.backend.publisher import WorkspacePublisher
 from yoi_bundles.backend.service import Backend
+from yoi_bundles.cli.service_manager import settle_memory
 from yoi_bundles.model.ids import CommitId, Digest, RelativePath, RuntimeId
 from yoi_bundles.model.revision import Provenance, Revision
 from yoi_bundles.runtime.follow import Follower
@@ -153,6 +154,8 @@ class Stage:
         policy.write_text(POLICY)
         policy.chmod(0o600)
         client = HttpClient(self.url, token)
+        # As `yoi-bundles runtime serve` does before it takes requests.
+        settle_memory()
         with Runtime.open(self.root / name, policy=policy, runtime_id=name) as runtime:
             yield (
                 runtime,
