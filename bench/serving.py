@@ -14,7 +14,7 @@ import httpx2
 from bench.processes import start_bare
 from bench.scale import Scale
 from bench.stage import BRANCH, Stage, git, verify_bare
-from bench.table import Record
+from bench.table import Record, median_ms
 from bench.workload import WORKSPACE
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
@@ -57,32 +57,49 @@ def measure_serving(stage: Stage, scale: Scale, record: Record) -> None:
 def _measure(
     stage: Stage, clients: int, ours: Callable[[], object], theirs: Callable[[], object]
 ) -> tuple[float, float | None]:
-    """Milliseconds of server CPU for each client, ours and git's, in turn after one of each.
+    """Milliseconds of server CPU for each client, ours and git's, after one of each.
 
-    None for git's if its processes cannot all be seen. Taken over the whole time, so that what a
-    server does after its answer counts too.
+    Rounds of ours and of git's in turn; the median of the rounds. A round is counted as a whole, so
+    that what a server does after its answer counts too. None for git's if its processes cannot all
+    be seen.
     """
     ours()
     theirs()
-    mine, gits = stage.server.cpu_seconds(), stage.web.cpu_seconds()
+    rounds = min(clients, _ROUNDS)
+    mine, gits = [], []
+    for _ in range(rounds):
+        mine.append(_round(stage.server.cpu_seconds, clients // rounds, ours))
+        gits.append(_round(stage.web.cpu_seconds, clients // rounds, theirs))
+    return median_ms(mine), median_ms(gits) if stage.web.sees_all else None
+
+
+def _measure_alone(
+    cpu_seconds: Callable[[], float], clients: int, work: Callable[[], object]
+) -> float:
+    """Milliseconds for each client, as `_measure` counts them."""
+    work()
+    rounds = min(clients, _ROUNDS)
+    return median_ms([_round(cpu_seconds, clients // rounds, work) for _ in range(rounds)])
+
+
+def _round(cpu_seconds: Callable[[], float], clients: int, work: Callable[[], object]) -> float:
+    """Seconds for each client."""
+    before = cpu_seconds()
     for _ in range(clients):
-        ours()
-        theirs()
-    mine, gits = stage.server.cpu_seconds() - mine, stage.web.cpu_seconds() - gits
-    return mine / clients * 1e3, gits / clients * 1e3 if stage.web.sees_all else None
+        work()
+    return (cpu_seconds() - before) / clients
 
 
 def _measure_floor(stage: Stage, clients: int) -> float:
     """Milliseconds of nginx's CPU to hand out the full bundle as a file that lies there."""
     file = stage.backend.bundle_file(stage.head().digest, workspace=WORKSPACE)
     shutil.copyfile(file.path, stage.web.files / "full.bundle")
-    before = 0.0
-    for turn in range(clients + 1):
-        if turn == 1:  # the first one warms up
-            before = stage.web.cpu_seconds()
+
+    def fetch() -> None:
         answer = httpx2.get(f"{stage.web.url}/files/full.bundle")
         assert len(answer.content) == file.size_bytes
-    return (stage.web.cpu_seconds() - before) / clients * 1e3
+
+    return _measure_alone(stage.web.cpu_seconds, clients, fetch)
 
 
 def _measure_bare(stage: Stage, clients: int) -> float:
@@ -91,10 +108,7 @@ def _measure_bare(stage: Stage, clients: int) -> float:
     try:
         with httpx2.Client(base_url=url) as client:
             assert client.get("/").status_code == 304
-            before = server.cpu_seconds()
-            for _ in range(clients):
-                client.get("/")
-            return (server.cpu_seconds() - before) / clients * 1e3
+            return _measure_alone(server.cpu_seconds, clients, lambda: client.get("/"))
     finally:
         server.stop()
 
@@ -104,6 +118,7 @@ def _connect(stage: Stage) -> httpx2.Client:
     return httpx2.Client(base_url=stage.url, headers=headers)
 
 
+_ROUNDS = 10
 _SHALLOW_CLIENTS = 20
 """Of those that only inform."""
 
