@@ -1,25 +1,32 @@
 """Deltas of packs: the variable-length numbers, the bounded applier, the encoder.
 
-Source: gitformat-pack, "Deltified representation" and "Size encoding".
+Source: gitformat-pack, "Deltified representation" and "Size encoding"; docs/adr/0018.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
-from dulwich.pack import create_delta
+from dulwich.pack import apply_delta as apply_natively
 
 from yoi_bundles.errors import MalformedBundleError, TooLargeError
+from yoi_bundles.store.faults import SIGNALS
 
 _MAX_SIZE_BITS = 42
 """No object of a bundle is near 2**42 bytes; longer encodings only cost time."""
-_FINE_BYTES = 96 * 1024
-"""Up to here byte-exact matching is used; its time grows with the product of both sizes."""
 _COPY_BYTES = 0xFFFF
 _INSERT_BYTES = 127
-_COMMAND_COST_BYTES = 512
-_BILLED_COMMANDS = 1024
+COST_BYTES = 24
+"""What a byte of a delta takes at most to follow, in bytes inflated in the same time."""
+_GUARD = bytes([_INSERT_BYTES]) + bytes(_INSERT_BYTES)
+"""A last command. No command before it can take all of it as its own operands or data, and what is
+left of it then, zeros, is no command: so the native applier, which stops at a bad command without
+a word, is found out."""
+_BLOCK_BYTES = 12
+_PLACES = 16
+"""How many places of one block in the base are compared."""
+_INDEXED_BLOCKS = 16 * 1024
+_STRIDE_BYTES = 32
 
 
 def read_size(data: bytes, position: int) -> tuple[int, int]:
@@ -79,97 +86,93 @@ def apply_delta(
         raise TooLargeError(
             "a delta makes too large an object", limit=max_bytes, limit_name="object_bytes"
         )
-    result = bytearray()
-    commands, end = 0, len(delta)
-    while position < end:
-        command = delta[position]
-        position += 1
-        commands += 1
-        if commands == _BILLED_COMMANDS:
-            spend(commands * _COMMAND_COST_BYTES)
-            commands = 0
-        if command & 0x80:
-            start, size, position = _read_copy(command, delta, position)
-            if start + size > base_size:
-                raise MalformedBundleError("a delta copies from outside its base")
-            if len(result) + size > result_size:
-                raise MalformedBundleError("a delta makes more than it says")
-            result += base[start : start + size]
-        else:
-            if command == 0 or position + command > end:
-                raise MalformedBundleError("a delta has an empty or truncated insert")
-            result += delta[position : position + command]
-            position += command
-    spend(commands * _COMMAND_COST_BYTES)
-    if len(result) != result_size:
-        raise MalformedBundleError("a delta makes more or less than it says")
-    return bytes(result)
+    spend(len(delta) * COST_BYTES)
+    guarded = b"".join(
+        (
+            _encode_size(base_size),
+            _encode_size(result_size + _INSERT_BYTES),
+            delta[position:],
+            _GUARD,
+        )
+    )
+    try:
+        made = b"".join(apply_natively(base, guarded))
+    except SIGNALS:
+        raise
+    except BaseException:  # noqa: BLE001 - native code ends in a panic
+        made = b""
+    if len(made) != result_size + _INSERT_BYTES:
+        raise MalformedBundleError(
+            "a delta is truncated, copies from outside its base, or makes more or less than it says"
+        )
+    return made[:result_size]
 
 
-def _read_copy(command: int, delta: bytes, position: int) -> tuple[int, int, int]:
-    """Start and size of a copy, and the position after it."""
-    operands = 0
-    for bit in range(7):
-        if command & (1 << bit):
-            if position >= len(delta):
-                raise MalformedBundleError("a delta is truncated in a copy")
-            operands |= delta[position] << (8 * bit)
-            position += 1
-    size = operands >> 32
-    return operands & 0xFFFFFFFF, size or 0x10000, position
+class DeltaBase:
+    """A base that deltas are made on: where each of its blocks stands.
+
+    Args:
+        data: The base's whole content.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._places: dict[bytes, list[int]] = {}
+        last = len(data) - _BLOCK_BYTES
+        for at in range(0, last + 1, 1 + len(data) // _INDEXED_BLOCKS):
+            places = self._places.setdefault(data[at : at + _BLOCK_BYTES], [])
+            if len(places) < _PLACES:
+                places.append(at)
+
+    def encode(self, target: bytes) -> bytes:
+        """A delta that makes ``target`` of the base; it may be larger than ``target``."""
+        base = self._data
+        out = bytearray(_encode_size(len(base)) + _encode_size(len(target)))
+        position = inserted = 0
+        while position <= len(target) - _BLOCK_BYTES:
+            places = self._places.get(target[position : position + _BLOCK_BYTES])
+            if places is None:
+                position += 1
+                continue
+            size, at = max((_count_common(base, at, target, position), at) for at in places)
+            while position > inserted and at and base[at - 1] == target[position - 1]:
+                position, at, size = position - 1, at - 1, size + 1
+            _add_inserts(out, target[inserted:position])
+            _add_copies(out, at, size)
+            position += size
+            inserted = position
+        _add_inserts(out, target[inserted:])
+        return bytes(out)
 
 
 def encode_delta(base: bytes, target: bytes) -> bytes:
     """A delta that makes ``target`` of ``base``; it may be larger than ``target``."""
-    if len(base) + len(target) <= _FINE_BYTES:
-        return b"".join(create_delta(base, target))
-    return _encode_by_lines(base, target)
+    return DeltaBase(base).encode(target)
 
 
-class _Span(NamedTuple):
-    """A range to copy from the base, or one to insert from the target."""
-
-    is_copy: bool
-    start: int
-    end: int
-
-
-def _encode_by_lines(base: bytes, target: bytes) -> bytes:
-    """Copy the lines that the base has too: linear in size, whatever the bytes are."""
-    out = bytearray(_encode_size(len(base)) + _encode_size(len(target)))
-    for span in _match_lines(base, target):
-        if span.is_copy:
-            for start in range(span.start, span.end, _COPY_BYTES):
-                out += _encode_copy(start, min(_COPY_BYTES, span.end - start))
+def _count_common(base: bytes, at: int, target: bytes, position: int) -> int:
+    """How many bytes are the same from two places on; the first block is."""
+    limit = min(len(base) - at, len(target) - position)
+    size, step = _BLOCK_BYTES, _STRIDE_BYTES
+    while step:
+        end = size + step
+        if end <= limit and base[at + size : at + end] == target[position + size : position + end]:
+            size, step = end, step * 2 if step >= _STRIDE_BYTES else step
         else:
-            for start in range(span.start, span.end, _INSERT_BYTES):
-                piece = target[start : min(start + _INSERT_BYTES, span.end)]
-                out += bytes([len(piece)]) + piece
-    return bytes(out)
+            step //= 2
+    return size
 
 
-def _match_lines(base: bytes, target: bytes) -> list[_Span]:
-    """The target as ranges of the base where a line is known, and of itself elsewhere."""
-    places: dict[bytes, int] = {}
-    position = 0
-    for line in base.splitlines(keepends=True):
-        places.setdefault(line, position)
-        position += len(line)
-    spans: list[_Span] = [_Span(False, 0, 0)]
-    position = 0
-    for line in target.splitlines(keepends=True):
-        last, size = spans[-1], len(line)
-        place = places.get(line)
-        if last.is_copy and base.startswith(line, last.end):
-            spans[-1] = last._replace(end=last.end + size)
-        elif place is not None:
-            spans.append(_Span(True, place, place + size))
-        elif last.is_copy:
-            spans.append(_Span(False, position, position + size))
-        else:
-            spans[-1] = _Span(False, position if last.end == 0 else last.start, position + size)
-        position += size
-    return spans
+def _add_inserts(out: bytearray, data: bytes) -> None:
+    for start in range(0, len(data), _INSERT_BYTES):
+        piece = data[start : start + _INSERT_BYTES]
+        out.append(len(piece))
+        out += piece
+
+
+def _add_copies(out: bytearray, at: int, size: int) -> None:
+    for start in range(at, at + size, _COPY_BYTES):
+        out += _encode_copy(start, min(_COPY_BYTES, at + size - start))
 
 
 def _encode_size(value: int) -> bytes:

@@ -1,9 +1,10 @@
 """Writes bundle files: which objects to send, and each as small as it gets.
 
 Objects are found by comparing every commit's tree with its parent's, so the cost follows what
-changed. A changed file or directory is a delta against the same path's version before it.
+changed. A changed file or directory is a delta against the same path's version before it, a new
+file one against another that is much like it.
 
-Source: docs/format.md, "Bundle file"; docs/adr/0005 and 0017; gitformat-pack.
+Source: docs/format.md, "Bundle file"; docs/adr/0017 and 0018; gitformat-pack.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from yoi_bundles.store.history import History
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid
 from yoi_bundles.store.packwriter import PackWriter
+from yoi_bundles.store.similar import SimilarFiles
 from yoi_bundles.store.trees import compare_trees
 
 _MAX_DELTA_DEPTH = 50
@@ -28,11 +30,12 @@ _MAX_DELTA_BYTES = 2 * 1024 * 1024
 
 
 class _Item(NamedTuple):
-    """One object to send, and the object its path held before."""
+    """One object to send, the object its path held before, and the path."""
 
     oid: Oid
     kind: Kind
     previous: Oid | None
+    path: str = ""
 
 
 class _Choice(NamedTuple):
@@ -57,49 +60,71 @@ class _Sent(NamedTuple):
     depth: int
 
 
-def write_bundle_file(
-    objects: ObjectDatabase,
-    history: History,
-    out: BinaryIO,
-    target: Revision,
-    bases: Sequence[CommitId],
-    *,
-    is_shallow: bool = False,
-) -> BundleFileInfo:
-    """Write a bundle file that brings a receiver from one of its commits to the target.
+class BundleWriter:
+    """Writes the bundle files of one repository.
 
     Args:
         objects: Where everything is read, verified on each read.
         history: Revisions of the repository.
-        out: Gets the file; nothing is read back or sought.
-        target: The tip.
-        bases: Commits the receiver has; those that are no ancestor of the target are ignored.
-        is_shallow: Without a usable base, leave out all before the target.
-
-    Returns:
-        What was written.
-
-    Raises:
-        InvalidInputError: The target is among the bases: there is nothing to send.
-        StoreCorruptError: An object is missing or corrupt; the output is to be thrown away.
-        StoreError: The output could not be written.
     """
-    if target.commit in bases:
-        raise InvalidInputError("the receiver has the target already", hint="send nothing")
-    choice = _choose_revisions(history, target, frozenset(bases), is_shallow=is_shallow)
-    items = _list_items(objects, choice.base, choice.revisions)
-    header = encode_bundle_header(target.commit, choice.prerequisites)
-    with storage_faults("write a bundle file"):
-        out.write(header)
-    pack = _write_pack(objects, out, items)
-    return BundleFileInfo(
-        target.commit,
-        target.digest,
-        None if choice.base is None else choice.base.commit,
-        len(header) + pack.size_bytes,
-        len(items),
-        choice.is_shallow,
-    )
+
+    def __init__(self, objects: ObjectDatabase, history: History) -> None:
+        self._objects = objects
+        self._history = history
+        self._similar = SimilarFiles(lambda oid: objects.read(oid, Kind.BLOB), objects.blob_size)
+
+    def write(
+        self, out: BinaryIO, target: Revision, bases: Sequence[CommitId], *, is_shallow: bool
+    ) -> BundleFileInfo:
+        """Write a bundle file that brings a receiver from one of its commits to the target.
+
+        Args:
+            out: Gets the file; nothing is read back or sought.
+            target: The tip.
+            bases: Commits the receiver has; those that are no ancestor of the target are ignored.
+            is_shallow: Without a usable base, leave out all before the target.
+
+        Returns:
+            What was written.
+
+        Raises:
+            InvalidInputError: The target is among the bases: there is nothing to send.
+            StoreCorruptError: An object is missing or corrupt; the output is to be thrown away.
+            StoreError: The output could not be written.
+        """
+        if target.commit in bases:
+            raise InvalidInputError("the receiver has the target already", hint="send nothing")
+        choice = _choose_revisions(self._history, target, frozenset(bases), is_shallow=is_shallow)
+        items = _list_items(self._objects, choice.base, choice.revisions)
+        header = encode_bundle_header(target.commit, choice.prerequisites)
+        with storage_faults("write a bundle file"):
+            out.write(header)
+            pack = self._write_pack(out, items)
+        return BundleFileInfo(
+            target.commit,
+            target.digest,
+            None if choice.base is None else choice.base.commit,
+            len(header) + pack.size_bytes,
+            len(items),
+            choice.is_shallow,
+        )
+
+    def _write_pack(self, out: BinaryIO, items: Sequence[_Item]) -> PackWriter:
+        pack = PackWriter(out, len(items))
+        sent: dict[Oid, _Sent] = {}
+        files = [(one.oid, one.path) for one in items if _is_new_file(one)]
+        for oid, packed in self._similar.pack(files):
+            base = None if packed.base is None else sent[packed.base]
+            at = pack.add_packed(
+                oid, Kind.BLOB, packed.size, packed.data, None if base is None else base.offset
+            )
+            sent[oid] = _Sent(at, 0 if base is None else base.depth + 1)
+        for item in items:
+            if not _is_new_file(item):
+                data = self._objects.read(item.oid, item.kind)
+                sent[item.oid] = _add_item(self._objects, pack, item, data, sent)
+        pack.finish()
+        return pack
 
 
 def _choose_revisions(
@@ -133,20 +158,14 @@ def _list_items(
             if step.new is not None and step.new not in seen:
                 seen.add(step.new)
                 kind = Kind.TREE if step.is_tree else Kind.BLOB
-                items.append(_Item(step.new, kind, step.old))
+                items.append(_Item(step.new, kind, step.old, step.path))
         before = tree
     return items
 
 
-def _write_pack(objects: ObjectDatabase, out: BinaryIO, items: Sequence[_Item]) -> PackWriter:
-    with storage_faults("write a bundle file"):
-        pack = PackWriter(out, len(items))
-        sent: dict[Oid, _Sent] = {}
-        for item in items:
-            data = objects.read(item.oid, item.kind)
-            sent[item.oid] = _add_item(objects, pack, item, data, sent)
-        pack.finish()
-    return pack
+def _is_new_file(item: _Item) -> bool:
+    """Whether there is no older version to make a delta on."""
+    return item.kind == Kind.BLOB and item.previous is None
 
 
 def _add_item(

@@ -96,9 +96,7 @@ class PackWriter:
         Returns:
             Its offset.
         """
-        header = encode_entry_header(OFS_DELTA, len(delta))
-        header += encode_offset(self._offset - base_offset)
-        return self._add(oid, header, zlib.compress(delta))
+        return self.add_packed(oid, OFS_DELTA, len(delta), zlib.compress(delta), base_offset)
 
     def add_ref_delta(self, oid: Oid, base: Oid, delta: bytes) -> int:
         """Add a delta against an object that the receiver holds.
@@ -108,6 +106,25 @@ class PackWriter:
         """
         header = encode_entry_header(REF_DELTA, len(delta)) + base
         return self._add(oid, header, zlib.compress(delta))
+
+    def add_packed(
+        self, oid: Oid, kind: int, size: int, packed: bytes, base_offset: int | None = None
+    ) -> int:
+        """Add an object, or a delta against one written before, that is compressed already.
+
+        Args:
+            kind: The object's type.
+            size: Length of what was compressed.
+            packed: The zlib stream.
+            base_offset: Where the base of a delta is.
+
+        Returns:
+            Its offset.
+        """
+        if base_offset is None:
+            return self._add(oid, encode_entry_header(kind, size), packed)
+        header = encode_entry_header(OFS_DELTA, size)
+        return self._add(oid, header + encode_offset(self._offset - base_offset), packed)
 
     def finish(self) -> bytes:
         """Write the trailer.

@@ -31,7 +31,7 @@ from yoi_bundles.store.bundlefile import BundleFileInfo
 from yoi_bundles.store.closure import MeasureBook
 from yoi_bundles.store.damage import list_set_aside
 from yoi_bundles.store.edit import build_on
-from yoi_bundles.store.export import write_bundle_file
+from yoi_bundles.store.export import BundleWriter
 from yoi_bundles.store.faults import storage_faults, verification_faults
 from yoi_bundles.store.files import exclusive_lock
 from yoi_bundles.store.garbage import collect_garbage, drop_bundles
@@ -82,6 +82,7 @@ class Repository:
         self._refs = RefStore(path)
         self._history = History(workspace, self._objects, self._refs, limits)
         self._measures = MeasureBook(self._objects)
+        self._bundles = BundleWriter(self._objects, self._history)
         self._mender = Mender(path, workspace, self._objects, self._refs, self._history)
         self._writer = Writer(self._objects, self._refs, self._history, self._mender)
 
@@ -297,9 +298,7 @@ class Repository:
             InvalidInputError: The target is among the bases.
         """
         revision = self._history.get_commit(target)
-        return write_bundle_file(
-            self._objects, self._history, out, revision, bases, is_shallow=is_shallow
-        )
+        return self._bundles.write(out, revision, bases, is_shallow=is_shallow)
 
     def find_base(self, target: CommitId, candidates: Sequence[CommitId]) -> CommitId | None:
         """The newest of some commits that lies below the target, or None if none does."""

@@ -26,7 +26,6 @@ from yoi_bundles.store.receive import Received, Receiver
 from yoi_bundles.store.refs import RefStore, bundle_ref
 from yoi_bundles.store.trees import BuiltTree
 
-
 _LOOKED_UP = 32
 """So many objects are looked up one by one; for more, the indexes are read from end to end."""
 

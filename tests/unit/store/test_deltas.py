@@ -101,3 +101,98 @@ def test_large_files_without_common_lines_take_no_long_time():
     rng = random.Random(1)
     base, target = rng.randbytes(300_000), rng.randbytes(300_000)
     assert apply_delta(base, encode_delta(base, target), 300_000) == target
+
+
+# --- the native applier against a plain reading of the format ---
+
+
+def read_number(data: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while data[position] & 0x80:
+        value |= (data[position] & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+    if shift and not data[position]:
+        raise ValueError("not in its shortest form")
+    return value | data[position] << shift, position + 1
+
+
+def take(data: bytes, position: int, size: int) -> tuple[bytes, int]:
+    if position + size > len(data):
+        raise ValueError("truncated")
+    return data[position : position + size], position + size
+
+
+def follow(base: bytes, delta: bytes) -> bytes:
+    """What gitformat-pack says a delta makes; ValueError or IndexError if it is none."""
+    base_size, position = read_number(delta, 0)
+    result_size, position = read_number(delta, position)
+    made = b""
+    while position < len(delta):
+        command, position = delta[position], position + 1
+        if command & 0x80:
+            bits = [bit for bit in range(7) if command >> bit & 1]
+            operands, position = take(delta, position, len(bits))
+            value = sum(byte << 8 * bit for bit, byte in zip(bits, operands, strict=True))
+            made += take(base, value & 0xFFFFFFFF, value >> 32 or 0x10000)[0]
+        elif command:
+            piece, position = take(delta, position, command)
+            made += piece
+        else:
+            raise ValueError("reserved")
+    if (base_size, result_size) != (len(base), len(made)):
+        raise ValueError("sizes")
+    return made
+
+
+def try_to(work, *arguments):
+    try:
+        return work(*arguments)
+    except (ValueError, IndexError, MalformedBundleError, TooLargeError):
+        return None
+
+
+def spoil(rng: random.Random, delta: bytearray) -> None:
+    match rng.randrange(5):
+        case 0:
+            delta[rng.randrange(len(delta))] = rng.randrange(256)
+        case 1:
+            del delta[rng.randrange(len(delta)) + 1 :]
+        case 2:
+            delta += rng.randbytes(rng.randint(1, 9))
+        case 3:
+            delta.append(rng.choice([1, 2, 17, 127, 128, 129, 144, 145, 255]))
+        case _:
+            delta += b"\x91" + bytes([rng.randrange(256), rng.randrange(256)])
+
+
+def test_what_is_accepted_is_exactly_what_the_format_allows():
+    rng = random.Random(7)
+    accepted = 0
+    for _ in range(30_000):
+        base = rng.randbytes(rng.choice([0, 1, 20, 90]))
+        target = base[rng.randrange(len(base) + 1) :] + rng.randbytes(rng.choice([0, 1, 100]))
+        delta = bytearray(encode_delta(base, target + base))
+        for _ in range(rng.randrange(3)):
+            spoil(rng, delta)
+        wanted = try_to(follow, base, bytes(delta))
+        assert try_to(apply_delta, base, bytes(delta), 1 << 20) == wanted, (base, delta)
+        accepted += wanted is not None
+    assert 10_000 < accepted < 25_000
+
+
+@pytest.mark.parametrize(
+    "tail", [b"\x91\x05\x05", b"\x90\xff", b"\x7f", b"\x01", b"\xff", b"\x80", b"\x00"]
+)
+def test_a_bad_command_behind_the_last_one_is_found_out(tail):
+    """The native applier stops at it without a word, when all that was announced is made."""
+    with pytest.raises(MalformedBundleError):
+        apply_delta(BASE, delta(COPY_TEN, tail), 1000)
+
+
+def test_a_small_change_in_the_middle_of_a_line_is_a_small_delta():
+    line = b"Before you change %s, read %s and say what you expect to happen (%d).\n"
+    base = b"".join(line % (b"the schema", b"the notes", n) for n in range(30))
+    target = b"".join(line % (b"the schema", b"the plan", n * 7) for n in range(30))
+    made = encode_delta(base, target)
+    assert apply_delta(base, made, len(target)) == target
+    assert len(made) < len(target) / 3

@@ -1,0 +1,105 @@
+"""Files without an older version: each is packed on one that is like it, in an order that works."""
+
+from __future__ import annotations
+
+import random
+import zlib
+
+import pytest
+
+from yoi_bundles.store.deltas import apply_delta
+from yoi_bundles.store.objects import Kind, hash_object
+from yoi_bundles.store.similar import SimilarFiles
+
+WORDS = [f"word{n}" for n in range(60)]
+
+
+def text(seed: int, lines: int = 40) -> bytes:
+    rng = random.Random(seed)
+    rows = (
+        f"- {' '.join(WORDS[rng.randrange(6) * 10 :][:9])} {rng.randrange(100)}"
+        for _ in range(lines)
+    )
+    return "\n".join(rows).encode()
+
+
+class Files:
+    """Contents by id, and how often each was read."""
+
+    def __init__(self, contents: list[bytes]) -> None:
+        self.contents = {hash_object(Kind.BLOB, data): data for data in contents}
+        self.read_ids: list[bytes] = []
+        self.similar = SimilarFiles(self.read, lambda oid: len(self.contents[oid]))
+
+    def read(self, oid: bytes) -> bytes:
+        self.read_ids.append(oid)
+        return self.contents[oid]
+
+    def pack(self, oids=None, suffix: str = ".md"):
+        """Pack and unpack again; returns how each was packed."""
+        chosen = list(self.contents) if oids is None else oids
+        made, packed, depths = {}, {}, {}
+        for oid, one in self.similar.pack((oid, f"{i}{suffix}") for i, oid in enumerate(chosen)):
+            data = zlib.decompress(one.data)
+            assert len(data) == one.size
+            base = one.base
+            made[oid] = data if base is None else apply_delta(made[base], data, 1 << 24)
+            depths[oid] = 0 if base is None else depths[base] + 1
+            packed[oid] = one
+        assert made == {oid: self.contents[oid] for oid in chosen}
+        assert max(depths.values(), default=0) <= 16
+        return packed
+
+
+def size_of(packed) -> int:
+    return sum(len(one.data) for one in packed.values())
+
+
+def test_files_that_are_alike_take_little_together():
+    files = Files([text(seed) for seed in range(60)])
+    alone = sum(len(zlib.compress(data, 9)) for data in files.contents.values())
+    packed = files.pack()
+    assert sum(one.base is not None for one in packed.values()) > 50
+    assert size_of(packed) < alone * 0.8
+
+
+def test_files_that_are_not_alike_are_sent_whole():
+    rng = random.Random(1)
+    packed = Files([rng.randbytes(900) for _ in range(12)]).pack()
+    assert {one.base for one in packed.values()} == {None}
+
+
+def test_the_same_files_again_are_not_read():
+    files = Files([text(seed) for seed in range(30)])
+    first = files.pack()
+    files.read_ids.clear()
+    assert files.pack() == first
+    assert files.read_ids == []
+
+
+def test_one_new_file_reads_its_neighbours_only():
+    files = Files([text(seed) for seed in range(60)])
+    *most, last = files.contents
+    files.pack(most)
+    files.read_ids.clear()
+    assert files.pack()[last].base is not None
+    assert len(set(files.read_ids)) <= 12
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_goes_or_comes_bases_come_first(seed):
+    """What was remembered as a delta on a file that is not sent any more is packed anew."""
+    files, rng = Files([text(n, 12) for n in range(50)]), random.Random(seed)
+    for _ in range(6):
+        files.pack(rng.sample(list(files.contents), rng.randint(1, 50)))
+
+
+def test_large_files_are_neither_deltas_nor_bases():
+    large = text(1, 4000)
+    assert len(large) > 256 * 1024
+    packed = Files([large, large + b"more", text(2)]).pack()
+    assert {one.base for one in packed.values()} == {None}
+
+
+def test_no_file_is_nothing():
+    assert Files([]).pack() == {}
