@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import resource
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+import uvloop
 
 from bench.fleet import Verifier, connect_fleet, list_runtimes, spread
 from bench.plain import Plain, open_plain
@@ -22,6 +25,8 @@ from yoi_bundles.wire.backend_client import BackendClient
 from yoi_bundles.wire.connections import DEFAULT_CONNECTION_LIMITS
 from yoi_bundles.wire.http import HttpClient
 from yoi_bundles.wire.messages import ChannelView
+
+T = TypeVar("T")
 
 FILES = 200
 LISTINGS = 15
@@ -46,6 +51,12 @@ def measure_fanout(root: Path, scale: Scale, record: Record) -> None:
         for number in range(most, scale.registered):
             _register(plain, number)
         _measure_listing(plain, port, scale.registered, record)
+
+
+def _run_fleet(work: Coroutine[Any, Any, T]) -> T:
+    """In the event loop that servers use too: the fleet should not be what is waited for."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 def _register(plain: Plain, number: int) -> tuple[str, str]:
@@ -87,7 +98,7 @@ def _measure_spread(
             await member.peer.close()
         return rounds
 
-    rounds = asyncio.run(run())
+    rounds = _run_fleet(run())
     client.close()
     _verify_recorded(plain, [name for name, _ in names])
     # The quantile of each publish, then the middle of these: one round in a noisy moment is one.
@@ -146,7 +157,7 @@ def _measure_idle(
     def publish() -> None:
         plain.backend.publishing.publish(WORKSPACE, plain.edit_request())
 
-    memory, cpu = asyncio.run(run())
+    memory, cpu = _run_fleet(run())
     record.add("idle long polls, memory", len(names), memory)
     record.add("idle long polls, CPU", len(names), cpu)
 
@@ -157,6 +168,6 @@ def _measure_listing(plain: Plain, port: int, registered: int, record: Record) -
         ("registered Runtimes, listed", "", registered),
         ("registered Runtimes, filtered by label", "?label=region%3Dr-7", registered // _REGIONS),
     ):
-        taken, count = asyncio.run(list_runtimes(port, token, query, LISTINGS))
+        taken, count = _run_fleet(list_runtimes(port, token, query, LISTINGS))
         assert 0 < count <= expected
         record.add(work, registered, median_ms(taken))
