@@ -25,7 +25,7 @@ from bench.scale import FULL, QUICK, Scale
 from bench.serving import measure_serving
 from bench.stage import open_stage
 from bench.syncing import measure_syncing
-from bench.table import Record, print_table, write_json
+from bench.table import Record, print_table, read_json, write_json
 from bench.targets import SUITES
 
 STAGED = {
@@ -58,6 +58,11 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit("interrupted")
     about = describe_machine()
+    if options.beside is not None:
+        before = read_json(options.beside, record, suites)
+        if before != about["commit"]:
+            about["commit"] += f" ({', '.join(suites)}), {before} (the rest)"
+        suites = SUITES
     print_table(record)
     if options.json is not None:
         write_json(options.json, record, about)
@@ -116,6 +121,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--clients", type=int)
     parser.add_argument("--runs", type=int)
     parser.add_argument("--json", type=Path, help="write all that was measured to this file too")
+    parser.add_argument(
+        "--beside", type=Path, metavar="JSON", help="other suites as this file has them"
+    )
     parser.add_argument(
         "--write-docs", action="store_true", help="put table and picture into docs/performance.*"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,29 @@ def write_json(path: Path, record: Record, about: Mapping[str, str]) -> None:
         "absent": sorted(record.absent),
     }  # fmt: skip
     path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def read_json(path: Path, record: Record, suites: Collection[str]) -> str:
+    """Take over what another run has measured in other suites.
+
+    Args:
+        path: What `write_json` wrote.
+        record: Gets its rows and curves.
+        suites: Of this run; theirs are left out.
+
+    Returns:
+        The commit that was measured then.
+    """
+    document = json.loads(path.read_text())
+    for row in document["rows"]:
+        if row["suite"] not in suites and row["work"] in TARGETS:
+            record.rows.append(Row(TARGETS[row["work"]], row["size"], row["ours"], row["peer"]))
+    if "growth" not in suites:
+        for one in document["curves"]:
+            points = tuple((number, time) for number, time in one["points"])
+            record.curves.append(Curve(one["axis"], one["work"], points, one["exponent"]))
+    record.absent |= set(document["absent"])
+    return str(document["about"]["commit"])
 
 
 def shown(value: float) -> str:

@@ -7,7 +7,7 @@ import pytest
 from bench.growth import fit_exponent
 from bench.picture import draw_curves
 from bench.report import BEGIN, END, replace_block
-from bench.table import Curve, Record, Row, cells
+from bench.table import Curve, Record, Row, cells, read_json, write_json
 from bench.targets import SUITES, TARGETS, Target
 
 TWICE = Target("suite", "work", 2.0, "git")
@@ -114,3 +114,19 @@ def test_cells_name_limit_and_unit():
     assert cells(row(TWICE, 19.9, 10.0, "50")) == (
         "work", "50", "19.90 ms", "10.00 ms", "git", "1.99", "<= 2.00", "pass",
     )  # fmt: skip
+
+
+def test_a_run_of_some_suites_takes_the_others_from_a_file(tmp_path):
+    before, now = Record(absent={"ostree"}), Record()
+    before.add("fresh sync", 50, 1.0, 2.0)
+    before.add("resolve, warm", 200, 3.0)
+    before.curves.append(Curve("files", "publish", ((50, 1.0), (100, 1.5)), 0.5))
+    write_json(tmp_path / "before.json", before, {"commit": "abc"})
+    now.add("resolve, warm", 200, 9.0)
+
+    assert read_json(tmp_path / "before.json", now, ["resolve"]) == "abc"
+    assert [(one.target.work, one.ours) for one in now.ordered()] == [
+        ("fresh sync", 1.0),
+        ("resolve, warm", 9.0),
+    ]
+    assert (now.curves, now.absent) == (before.curves, {"ostree"})
