@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +55,7 @@ def main() -> None:
         install_missing()
     record, scale = Record(), _scale_of(options)
     try:
-        _run(suites, scale, record)
+        failed = _run(suites, scale, record)
     except KeyboardInterrupt:
         sys.exit("interrupted")
     about = describe_machine()
@@ -67,22 +68,26 @@ def main() -> None:
     if options.json is not None:
         write_json(options.json, record, about)
     unmeasured = record.missing(suites)
-    if unmeasured:
-        sys.exit(f"not measured: {', '.join(unmeasured)}")
+    if failed or unmeasured:
+        sys.exit(f"failed: {', '.join(failed)}; not measured: {', '.join(unmeasured)}")
     if options.write_docs:
         write_docs(record, about)
     say("every client verified, every row measured")
 
 
-def _run(suites: Sequence[str], scale: Scale, record: Record) -> None:
+def _run(suites: Sequence[str], scale: Scale, record: Record) -> list[str]:
+    """Run suites one after the other; names those that failed, after the others are done."""
+    failed: list[str] = []
     for name, measure in ALONE.items():
         if name in suites:
             say(name)
-            with _directory() as root:
+            with _noted(name, failed), _directory() as root:
                 measure(root, scale, record)
     staged = [name for name in STAGED if name in suites]
     for size in scale.sizes if staged else ():
-        _run_staged(size, staged, scale, record)
+        with _noted(f"{size} files", failed):
+            _run_staged(size, staged, scale, record)
+    return failed
 
 
 def _run_staged(size: int, suites: list[str], scale: Scale, record: Record) -> None:
@@ -91,6 +96,16 @@ def _run_staged(size: int, suites: list[str], scale: Scale, record: Record) -> N
         for name in suites:
             say(f"{size} files: {name}")
             STAGED[name](stage, scale, record)
+
+
+@contextlib.contextmanager
+def _noted(name: str, failed: list[str]) -> Iterator[None]:
+    """What goes wrong here is shown, and the run goes on: half an hour of it may be behind."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001
+        traceback.print_exc()
+        failed.append(name)
 
 
 @contextlib.contextmanager
