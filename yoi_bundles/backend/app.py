@@ -10,7 +10,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from yoi_bundles import __version__
-from yoi_bundles.backend.bundle_files import BundleFile
 from yoi_bundles.backend.git_http import advertise_refs, upload_pack
 from yoi_bundles.backend.ready import MAX_HAVES
 from yoi_bundles.backend.registry import RuntimeIdentity
@@ -28,7 +27,7 @@ from yoi_bundles.wire.asgi import (
     require_role,
     verify_role,
 )
-from yoi_bundles.wire.immutable_file import ImmutableFile, answer_file
+from yoi_bundles.wire.immutable_file import answer_file
 from yoi_bundles.wire.lean import lean_route
 from yoi_bundles.wire.messages import (
     BUNDLE_MEDIA_TYPE,
@@ -52,6 +51,7 @@ from yoi_bundles.wire.messages import (
 from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, Responses, problems
 from yoi_bundles.wire.responses import is_unchanged
 from yoi_bundles.wire.roles import CredentialView
+from yoi_bundles.wire.waits import Waits, has_waited, preferred_wait_seconds
 
 REPORT_BYTES = 8 * MIB
 """A Runtime's report of a thousand bundles, each refused with a long reason."""
@@ -103,7 +103,7 @@ def create_app(
     )
     # Routes are tried in order: those of a fleet come first.
     _add_bundles(app, backend)
-    _add_channels(app, backend)
+    _add_channels(app, backend, request_limits)
     _add_reports(app, backend)
     _add_workspaces(app, backend)
     _add_revisions(app, backend)
@@ -288,7 +288,7 @@ def _add_bundles(app: FastAPI, backend: Backend) -> None:
             runtime=_runtime_of(backend, request),
             is_shallow=history == "tip",
         )
-        return answer_file(request, _immutable(file))
+        return answer_file(request, file, BUNDLE_MEDIA_TYPE)
 
     async def find_bundle(request: Request) -> Response | None:
         try:
@@ -298,7 +298,7 @@ def _add_bundles(app: FastAPI, backend: Backend) -> None:
             file = backend.ready.find_file(question, _runtime_of(backend, request))
         except BundleError:
             return None
-        return None if file is None else answer_file(request, _immutable(file))
+        return None if file is None else answer_file(request, file, BUNDLE_MEDIA_TYPE)
 
     for method, name in (("GET", "get_bundle"), ("HEAD", "head_bundle")):
         app.router.add_api_route(
@@ -313,20 +313,39 @@ def _add_bundles(app: FastAPI, backend: Backend) -> None:
         )
 
 
-def _add_channels(app: FastAPI, backend: Backend) -> None:
+def _add_channels(app: FastAPI, backend: Backend, request_limits: RequestLimits) -> None:
+    waits = Waits(backend.ready.look, lambda: request_limits.concurrent_requests)
+    backend.publishing.bell.listen(waits.ring)
+    app.state.end_waits = waits.stop
+
     def get_channel(workspace: WorkspaceId, channel: ChannelName, request: Request) -> Response:
-        """Where a channel points; with `If-None-Match` the way to ask for news."""
+        """Where a channel points; with `If-None-Match` and `Prefer: wait` the way to get news."""
         view = backend.channel(workspace, channel, _runtime_of(backend, request))
         return _answer_channel(request, view)
 
     async def find_channel(request: Request) -> Response | None:
+        wait_seconds = preferred_wait_seconds(request)
         try:
             workspace = WorkspaceId.parse(request.path_params["workspace"])
             channel = ChannelName.parse(request.path_params["channel"])
-            view = backend.ready.find_channel(workspace, channel, _runtime_of(backend, request))
+            runtime = _runtime_of(backend, request)
+            seen = waits.look(workspace) if wait_seconds else None
+            view = backend.ready.find_channel(workspace, channel, runtime)
+            if view is None and wait_seconds:
+                # Opens the repository, so that there is something to wait for.
+                await run_in_threadpool(backend.channel, workspace, channel, runtime)
+                seen = waits.look(workspace)
+                view = backend.ready.find_channel(workspace, channel, runtime)
         except BundleError:
             return None
-        return None if view is None else _answer_channel(request, view)
+        if view is None or not wait_seconds:
+            return None if view is None else _answer_channel(request, view)
+        if is_unchanged(request, view.etag) and not has_waited(request.scope):
+            caller: CredentialView = request.scope["state"]["caller"]
+            return waits.park(caller.name, workspace, seen, wait_seconds)
+        answer = _answer_channel(request, view)
+        answer.headers["preference-applied"] = f"wait={wait_seconds}"
+        return answer
 
     app.router.add_api_route(
         "/v1/workspaces/{workspace}/channels/{channel}",
@@ -338,14 +357,8 @@ def _add_channels(app: FastAPI, backend: Backend) -> None:
     )
 
 
-def _immutable(file: BundleFile) -> ImmutableFile:
-    return ImmutableFile(
-        file.path, file.size_bytes, file.etag, file.sha256, file.content, BUNDLE_MEDIA_TYPE
-    )
-
-
 def _answer_channel(request: Request, view: ChannelView) -> Response:
-    headers = {"etag": f'"{view.revision.commit}"', "cache-control": "private, no-cache"}
+    headers = {"etag": view.etag, "cache-control": "private, no-cache"}
     if is_unchanged(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
     body = view.model_dump_json(by_alias=True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from yoi_bundles.backend.bell import ChannelBell
 from yoi_bundles.backend.presigned import read_signed, signer_of, verify_signed
 from yoi_bundles.content import (
     CheckedTrees,
@@ -75,6 +76,7 @@ class Publishing:
         self._clock = clock
         self._limits = limits
         self._checked = CheckedTrees()
+        self.bell = ChannelBell()
 
     def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply:
         """Make the files the newest revision of a workspace; durable when it returns.
@@ -103,6 +105,8 @@ class Publishing:
                 # The store stops at the first; the publisher wants to know of all.
                 raise_if_refused(check_files(files, limits=self._limits))
             raise
+        if result.is_new:
+            self.bell.ring(workspace)
         return PublishReply(
             revision=result.revision, is_new=result.is_new, warnings=checked[-1].findings
         )

@@ -19,6 +19,7 @@ from yoi_bundles.backend.registry import RuntimeIdentity
 from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, CommitId, Digest, WorkspaceId
 from yoi_bundles.store import WorkspaceRepositories
+from yoi_bundles.store.bundlefile import MAIN_REF
 from yoi_bundles.wire.messages import ChannelView
 
 MAX_HAVES = 64
@@ -100,6 +101,17 @@ class ReadyAnswers:
         if revision is None:
             return None
         return self._files.find_ready(revision, question.haves, is_shallow=question.is_shallow)
+
+    def look(self, workspace: WorkspaceId) -> tuple[int, int, int] | None:
+        """What the head's file is: another value whenever any process has published."""
+        store = self._repositories.find_open(workspace)
+        if store is None:
+            return None
+        try:
+            status = (store.path / MAIN_REF).stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
     def find_channel(
         self, workspace: WorkspaceId, channel: ChannelName, runtime: RuntimeIdentity | None

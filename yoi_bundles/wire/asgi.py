@@ -135,6 +135,7 @@ def add_common(
     """
     registry = CollectorRegistry()
     app.state.metrics = RequestMetrics(registry)
+    app.state.end_waits = lambda: None
     app.add_exception_handler(BundleError, _on_bundle_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)

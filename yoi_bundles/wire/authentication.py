@@ -16,6 +16,7 @@ from yoi_bundles.errors import BundleError, TooManyRequestsError, Unauthenticate
 from yoi_bundles.wire.responses import CLOSE, problem_response
 from yoi_bundles.wire.roles import CredentialView
 from yoi_bundles.wire.throttle import Throttle
+from yoi_bundles.wire.waits import has_waited
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/openapi.json"})
 """Paths that say nothing about bundles and ask for no credential."""
@@ -45,11 +46,16 @@ class AuthenticationMiddleware:
             return
         try:
             caller = self._authenticate(_token_of(scope))
-            self._throttle.begin(caller.name)
+            if not has_waited(scope):
+                self._throttle.begin(caller.name)
         except BundleError as error:
             await self._refuse(error, scope, receive, send)
             return
         scope.setdefault("state", {})["caller"] = caller
+        if has_waited(scope):
+            # It was counted when it came, and is known to be one of few that wait.
+            await self._app(scope, receive, send)
+            return
         try:
             await self._app(scope, receive, send)
         finally:

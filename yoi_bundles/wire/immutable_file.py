@@ -8,8 +8,8 @@ from __future__ import annotations
 import base64
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,25 +25,31 @@ CHUNK_BYTES = 256 * KIB
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
-@dataclass(frozen=True, slots=True)
-class ImmutableFile:
-    """A file that never changes under its validator.
+class ImmutableFile(Protocol):
+    """A file that never changes under its validator."""
 
-    Args:
-        etag: Strong validator, quoted.
-        sha256: Of all of it.
-        content: All of it, if it is in memory.
-    """
+    @property
+    def path(self) -> Path:
+        """Where it is."""
 
-    path: Path
-    size_bytes: int
-    etag: str
-    sha256: bytes
-    content: bytes | None
-    media_type: str
+    @property
+    def size_bytes(self) -> int:
+        """Its length."""
+
+    @property
+    def etag(self) -> str:
+        """Strong validator, quoted."""
+
+    @property
+    def sha256(self) -> bytes:
+        """Of all of it."""
+
+    @property
+    def content(self) -> bytes | None:
+        """All of it, if it is in memory."""
 
 
-def answer_file(request: Request, file: ImmutableFile) -> Response:
+def answer_file(request: Request, file: ImmutableFile, media_type: str) -> Response:
     """The answer to a GET or HEAD: 200, 206, 304 or 416.
 
     One range is answered; several, or what is none, count as not asked for.
@@ -66,7 +72,7 @@ def answer_file(request: Request, file: ImmutableFile) -> Response:
             return http_problem_response(416, "the range begins after the end", refused)
         headers["content-range"] = f"bytes {start}-{end - 1}/{file.size_bytes}"
         status = 206
-    headers |= {"content-type": file.media_type, "content-length": str(end - start)}
+    headers |= {"content-type": media_type, "content-length": str(end - start)}
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
     return _PartResponse(file, start, end, status, headers)

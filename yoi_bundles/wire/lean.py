@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 Lean: TypeAlias = Callable[[Request], Awaitable[Response | None]]
-"""Answers at once, or None: then the documented route does. Never blocks, never raises."""
+"""Answers, or None: then the documented route does. Never blocks the event loop."""
 
 
 def lean_route(lean: Lean) -> type[APIRoute]:

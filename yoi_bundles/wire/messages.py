@@ -257,6 +257,11 @@ class ChannelView(Model):
     sequence: int
     revision: Revision
 
+    @property
+    def etag(self) -> str:
+        """Strong validator: the commit it points to."""
+        return f'"{self.revision.commit}"'
+
 
 class RegisterRuntime(Model):
     """A Runtime the Backend is to know."""

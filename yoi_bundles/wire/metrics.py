@@ -7,6 +7,8 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from yoi_bundles.wire.waits import is_parked
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 """Methods with a time series of their own; anybody can make up others."""
 
@@ -71,6 +73,7 @@ class MetricsMiddleware:
         try:
             await self._app(scope, receive, watched)
         finally:
-            route = getattr(scope.get("route"), "path", UNMATCHED)
-            seconds = time.perf_counter() - started
-            self._metrics.count(scope["method"], route, status, seconds)
+            if not is_parked(scope):  # else it is counted when it comes again
+                route = getattr(scope.get("route"), "path", UNMATCHED)
+                seconds = time.perf_counter() - started
+                self._metrics.count(scope["method"], route, status, seconds)

@@ -6,14 +6,23 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, Problem
+from yoi_bundles.wire.waits import serve_with_waits
 
 Responses = dict[int | str, dict[str, Any]]
 
 
 class DocumentedAPI(FastAPI):
-    """An app whose document gives problems their media type: the framework knows only JSON's."""
+    """An app whose document gives problems their media type, and whose requests may wait."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve; see `serve_with_waits`."""
+        if scope["type"] == "http":
+            await serve_with_waits(super().__call__, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI 3.1 document, made once."""

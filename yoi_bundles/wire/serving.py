@@ -143,11 +143,12 @@ def make_config(
         limits: Bounds of its connections.
         graceful_seconds: How long a request may go on after the server was told to stop.
     """
-    metrics = app.state.metrics if isinstance(app, FastAPI) else None
+    state = app.state if isinstance(app, FastAPI) else None
     protocol = functools.partial(
         BoundedProtocol,
         limits=limits,
-        count_refusal=lambda status: None if metrics is None else metrics.count_refusal(status),
+        count_refusal=lambda status: None if state is None else state.metrics.count_refusal(status),
+        on_shutdown=lambda: None if state is None else state.end_waits(),
     )
     return uvicorn.Config(
         app,

@@ -78,12 +78,12 @@ class Throttle:
         """
         limits = self._limits()
         if self._under_way[name] >= limits.concurrent_requests:
-            raise _refusal("too many requests of this token are under way", BUSY_SECONDS)
+            raise refuse_for("too many requests of this token are under way", BUSY_SECONDS)
         wait_seconds = self._requests.take(
             name, per_second=limits.requests_per_second, burst=limits.burst_requests
         )
         if wait_seconds:
-            raise _refusal("requests of this token come too fast", wait_seconds)
+            raise refuse_for("requests of this token come too fast", wait_seconds)
         self._under_way[name] += 1
 
     def end(self, name: str) -> None:
@@ -108,7 +108,7 @@ class Throttle:
             burst=limits.burst_failures,
         )
         if wait_seconds:
-            raise _refusal("too many requests without a known token from here", wait_seconds)
+            raise refuse_for("too many requests without a known token from here", wait_seconds)
 
 
 def network_of(address: str) -> str:
@@ -123,7 +123,8 @@ def network_of(address: str) -> str:
     return str(parsed)
 
 
-def _refusal(message: str, wait_seconds: float) -> TooManyRequestsError:
+def refuse_for(message: str, wait_seconds: float) -> TooManyRequestsError:
+    """The error of a caller who may ask again in some seconds."""
     seconds = max(1, math.ceil(wait_seconds))
     return TooManyRequestsError(
         message, hint=f"ask again in {seconds} s", retry_after_seconds=seconds

@@ -6,13 +6,14 @@ import asyncio
 import base64
 import hashlib
 import json
+from types import SimpleNamespace
 
 import pytest
 from starlette.requests import Request
 
 from yoi_bundles.errors import StoreError
 from yoi_bundles.wire import immutable_file
-from yoi_bundles.wire.immutable_file import ImmutableFile, answer_file
+from yoi_bundles.wire.immutable_file import answer_file
 
 CONTENT = bytes(range(200)) * 5
 SIZE = len(CONTENT)
@@ -26,7 +27,7 @@ def file(request, tmp_path, monkeypatch):
     path.write_bytes(CONTENT)
     content = CONTENT if request.param == "memory" else None
     digest = hashlib.sha256(CONTENT).digest()
-    return ImmutableFile(path, SIZE, ETAG, digest, content, "application/x-test")
+    return SimpleNamespace(path=path, size_bytes=SIZE, etag=ETAG, sha256=digest, content=content)
 
 
 def ask(file, method="GET", **headers):
@@ -40,7 +41,7 @@ def ask(file, method="GET", **headers):
 
     async def run():
         request = Request(scope)
-        await answer_file(request, file)(scope, request.receive, send)
+        await answer_file(request, file, "application/x-test")(scope, request.receive, send)
 
     asyncio.run(run())
     head = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
