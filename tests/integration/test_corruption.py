@@ -326,7 +326,8 @@ def test_lost_refs_never_make_an_older_revision_acceptable(damaged):
 def test_a_follower_fetches_again_what_has_gone_bad(damaged, house):
     damaged.restore()
     for pack in packs(damaged.held):
-        flip(pack, pack.stat().st_size // 2)
+        for part in range(1, 16):  # so much that neither pack has what the other lacks
+            flip(pack, pack.stat().st_size * part // 16)
     damaged.forget_checkouts()
     with damaged.backend() as backend, damaged.runtime() as runtime:
         url = house.serve_backend(backend)

@@ -28,8 +28,11 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_new_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write_new_file(path: Path, data: bytes, mode: int = 0o644, *, is_durable: bool = True) -> None:
     """Create a file that must not exist, and make its bytes durable (not yet its name).
+
+    Args:
+        is_durable: False for a file that is only there to be there, as a lock is.
 
     Raises:
         FileExistsError: The file exists.
@@ -41,7 +44,8 @@ def write_new_file(path: Path, data: bytes, mode: int = 0o644) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                os.fsync(file.fileno())
     except BaseException:
         path.unlink(missing_ok=True)
         raise

@@ -69,10 +69,14 @@ class History:
             ) from error
         if revision.workspace != self._workspace:
             raise StoreCorruptError(f"commit {commit} is of another workspace")
+        self.learn(revision)
+        return ReceivedCommit(revision, raw)
+
+    def learn(self, revision: Revision) -> None:
+        """Remember a revision of this workspace that is held."""
         if len(self._revisions) > _CACHED_REVISIONS:
             self._revisions = {}
-        self._revisions[commit] = revision
-        return ReceivedCommit(revision, raw)
+        self._revisions[revision.commit] = revision
 
     def walk(self, start: Revision | None) -> Iterator[Revision]:
         """A revision and its ancestors that are held, newest first, read as they are asked for.
@@ -204,10 +208,17 @@ class History:
             BundleMissingError: Our history does not reach the target.
             StoreCorruptError: A commit on the way is missing or corrupt.
         """
-        wanted = frozenset(candidates) - {target}
-        revision = self.get_commit(target)
-        below = (one.commit for one in self.walk(revision if wanted else None))
-        return next((commit for commit in below if commit in wanted), None)
+        tip = self.get_commit(target)
+        # What is not here at all costs no walk, and no walk goes below the oldest that is.
+        found = (self._revisions.get(one) or self._find_present(one) for one in candidates)
+        wanted = {one.commit: one.number for one in found if one and one.number < tip.number}
+        oldest = min(wanted.values(), default=tip.number)
+        for revision in self.walk(tip):
+            if revision.commit in wanted:
+                return revision.commit
+            if revision.number <= oldest:
+                break
+        return None
 
     def is_ancestor(self, ancestor: Revision, descendant: Revision | None) -> bool:
         """Whether a line of history holds a revision; a revision is its own ancestor.

@@ -15,8 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from yoi_bundles.store.mapped import read_slices
-from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.objects import OID_BYTES, Kind
+from yoi_bundles.store.objects import OID_BYTES
 from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.packwriter import (
     PACK_HEADER_BYTES,
@@ -26,21 +25,19 @@ from yoi_bundles.store.packwriter import (
 )
 
 
-def write_received_pack(
-    path: Path, pack: ReceivedPack, objects: ObjectDatabase
-) -> tuple[bytes, list[PackEntry]]:
+def write_received_pack(path: Path, pack: ReceivedPack) -> tuple[bytes, list[PackEntry]]:
     """Write a verified pack as one that stands alone, and make its bytes durable.
 
     Args:
         path: A temporary file in the pack directory.
         pack: What came.
-        objects: Where the bases of a thin pack are read.
 
     Returns:
         The checksum of what was written and its entries.
 
     Raises:
-        StoreCorruptError: A base cannot be read (any more).
+        MissingObjectError: A base is not there any more.
+        StoreCorruptError: A base cannot be read any more.
         OSError: Writing failed.
     """
     bases = {oid: kind for oid, kind in pack.external_bases.items() if oid not in pack.objects}
@@ -54,7 +51,7 @@ def write_received_pack(
             file.write(part)
         body.release()
         for oid, kind in bases.items():
-            data = objects.read(oid, Kind(kind))
+            data = pack.read_base(oid)
             packed = encode_entry_header(kind, len(data)) + zlib.compress(data)
             entries.append(PackEntry(oid, file.tell(), zlib.crc32(packed)))
             digest.update(packed)

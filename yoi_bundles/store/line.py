@@ -33,10 +33,18 @@ class ReceivedLine(Sequence[ReceivedCommit]):
         pack: Where they are; it must stay open.
         links: The line, each commit of it parsed before.
         limits: Bounds of a commit.
+        tip: The last one, as it was parsed; it is asked for most.
     """
 
-    def __init__(self, pack: ReceivedPack, links: Sequence[Link], limits: Limits) -> None:
+    def __init__(
+        self,
+        pack: ReceivedPack,
+        links: Sequence[Link],
+        limits: Limits,
+        tip: ReceivedCommit | None = None,
+    ) -> None:
         self.links = links
+        self._tip = tip
         self._pack = pack
         self._limits = limits
 
@@ -49,8 +57,11 @@ class ReceivedLine(Sequence[ReceivedCommit]):
     def __getitem__(self, index: slice) -> ReceivedLine: ...
     def __getitem__(self, index: int | slice) -> ReceivedCommit | ReceivedLine:
         if isinstance(index, slice):
-            return ReceivedLine(self._pack, self.links[index], self._limits)
-        return read_commit(self._pack, self.links[index].commit, self._limits)
+            return ReceivedLine(self._pack, self.links[index], self._limits, self._tip)
+        commit = self.links[index].commit
+        if self._tip is not None and commit == self._tip.revision.commit.raw:
+            return self._tip
+        return read_commit(self._pack, commit, self._limits)
 
     def places(self) -> dict[CommitId, int]:
         """Where in the line each commit stands."""

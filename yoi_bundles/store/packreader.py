@@ -115,6 +115,18 @@ class ReceivedPack:
             return kept
         return self._rebuild(self.objects[oid])
 
+    def read_base(self, oid: Oid) -> bytes:
+        """Bytes of a base that is not in the pack, from memory or from where it was found.
+
+        Raises:
+            MissingObjectError: It is not there any more.
+        """
+        kept = self._kept.get(oid)
+        found = (0, kept) if kept is not None else self._find_base(oid)
+        if found is None:
+            raise MissingObjectError("a delta's base is not held any more", object=oid.hex())
+        return found[1]
+
     # --- (4a) frame: header, count, trailer ----------------------------------------------------
 
     def _scan(self) -> None:
@@ -322,6 +334,7 @@ class ReceivedPack:
             if found is None:
                 continue
             self.external_bases[base] = found[0]
+            self._keep(base, found[1])
             awaited = self._make_all(self._waiting.pop(base), Kind(found[0]), found[1], 1)
             while awaited:
                 awaited += self._make_waiting(awaited.pop())

@@ -20,7 +20,7 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.model.revision import Advance, Revision
+from yoi_bundles.model.revision import Advance, ReceivedCommit, Revision
 from yoi_bundles.model.tree import ContentCheck
 from yoi_bundles.store.bundlefile import MAIN_REF, BundleHeader, read_bundle_header
 from yoi_bundles.store.closure import ClosureCheck, HeldClosure, Measure, MeasureBook
@@ -174,6 +174,7 @@ class Receiver:
         limits: Limits,
     ) -> tuple[ReceivedLine, Revision | None]:
         """The new commits as one line, oldest first, and what is held of what they build on."""
+        tip: ReceivedCommit | None = None
         links: list[Link] = []
         parent: CommitId | None = header.target
         while parent is not None and parent not in header.prerequisites:
@@ -188,9 +189,10 @@ class Receiver:
                 )
             # (7) the commit's spelling and trailers.
             received = read_commit(pack, parent.raw, limits)
+            tip = tip or received
             links.append(link_of(received, self._workspace))
             parent = received.revision.parent
-        line = ReceivedLine(pack, links[::-1], limits)
+        line = ReceivedLine(pack, links[::-1], limits, tip)
         return line, None if parent is None else prerequisites.get(parent)
 
     def _verify_closure(

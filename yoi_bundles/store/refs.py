@@ -24,6 +24,7 @@ _PACKED = re.compile(
     rb"#[^\n]*|\^[0-9a-f]{64}"
     rb"|([0-9a-f]{64}) (refs/bundles/[0-9a-f]{64}|refs/(?!bundles/)[!-~]+)"
 )
+_DIGEST = re.compile(Digest.pattern)
 _ANY_REF = re.compile(r"refs/[!-~]+(?<!\.lock)")
 _LOCK_PATIENCE_SECONDS = 5.0
 _LOCK_PAUSE_SECONDS = 0.005
@@ -34,6 +35,7 @@ PACKED_REFS = "packed-refs"
 _RACY_NANOSECONDS = 2_000_000_000
 """Age a ref's file must have to be known by its stamp: see `yoi_bundles.backend.source`."""
 _KEPT_REFS = 4096
+_MAX_LOOSE = 64
 
 _Stamp: TypeAlias = tuple[int, int, int, int]
 """Times of last change and modification in nanoseconds, inode and size of a file."""
@@ -112,20 +114,24 @@ class RefStore:
             StoreError: They could not be read.
         """
         with storage_faults("list refs"):
-            try:
-                loose = [path.name for path in (self._root / BUNDLES).iterdir()]
-            except FileNotFoundError:
-                loose = []
-            packed = [
-                name.removeprefix(BUNDLES)
-                for name in self._read_packed()
+            loose = self._list_loose()
+            packed = {
+                name.removeprefix(BUNDLES): commit
+                for name, commit in self._read_packed().items()
                 if name.startswith(BUNDLES)
-            ]
-        names = {name for name in (*loose, *packed) if re.fullmatch(Digest.pattern, name)}
-        for name in sorted(names):
-            commit = self.find(BUNDLES + name)
+            }
+        for name in sorted(loose | packed.keys()):
+            commit = self.find(BUNDLES + name) if name in loose else packed[name]
             if commit is not None:
                 yield Digest(name), commit
+
+    def _list_loose(self) -> set[str]:
+        """Digests of the bundle refs that are files of their own."""
+        try:
+            names = os.listdir(self._root / BUNDLES)  # noqa: PTH208  (names alone are wanted)
+        except FileNotFoundError:
+            return set()
+        return {name for name in names if _DIGEST.fullmatch(name)}
 
     def list_all(self) -> Iterator[tuple[str, CommitId]]:
         """Every ref, also those of an operator, by name: all that keeps objects from removal.
@@ -183,6 +189,18 @@ class RefStore:
                 for ref in prepared:
                     _release(ref)
 
+    def pack_if_many(self) -> None:
+        """Pack the refs of bundles when so many are loose that listing them takes time.
+
+        Raises:
+            StorageFullError: No room; nothing has changed.
+            StoreError: Refs are locked by another program, or could not be written.
+        """
+        with storage_faults("pack refs"):
+            is_due = len(self._list_loose()) > _MAX_LOOSE
+        if is_due:
+            self.pack()
+
     def pack(self, *, drop: Collection[str] = ()) -> None:
         """Put all bundle refs but those to drop into ``packed-refs``, as ``git pack-refs`` does.
 
@@ -216,7 +234,7 @@ class RefStore:
         path = self._root / name
         if not path.exists():
             return
-        lock = self._prepare(name, commit)
+        lock = self._prepare_bytes(name, b"", is_durable=False)
         try:
             if path.read_bytes().strip() == commit.hex_ascii:
                 path.unlink()
@@ -227,7 +245,7 @@ class RefStore:
         """Take a ref's lock with the new content in it."""
         return self._prepare_bytes(name, commit.hex_ascii + b"\n")
 
-    def _prepare_bytes(self, name: str, content: bytes) -> _Prepared:
+    def _prepare_bytes(self, name: str, content: bytes, *, is_durable: bool = True) -> _Prepared:
         path = self._root / name
         ref = _Prepared(
             path,
@@ -235,7 +253,7 @@ class RefStore:
             self._root / f"{TEMP_PREFIX}ref_{secrets.token_hex(8)}",
         )
         make_directories(path.parent)
-        write_new_file(ref.temporary, content)
+        write_new_file(ref.temporary, content, is_durable=is_durable)
         try:
             _link(ref.temporary, ref.lock)
         except BaseException:

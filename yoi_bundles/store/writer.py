@@ -102,6 +102,8 @@ class Writer:
         """What was written is durable already: a failure here costs speed, not the write."""
         with suppress(StoreError):
             merge_packs(self._objects)
+        with suppress(StoreError):
+            self._refs.pack_if_many()
 
     # --- receiving -------------------------------------------------------------------------------
 
@@ -166,11 +168,10 @@ class Writer:
         if self._history.is_ancestor(tip, head):
             self._refs.write(updates)
             return
-        with self._objects.new_pack(
-            lambda path: write_received_pack(path, received.pack, self._objects)
-        ):
+        with self._objects.new_pack(lambda path: write_received_pack(path, received.pack)):
             self._move_boundary(received)
             self._refs.write([(MAIN_REF, tip.commit), *updates])
+        self._history.learn(tip)
 
     def _move_boundary(self, received: Received) -> None:
         """Let history begin where what came does, before a ref reaches it."""

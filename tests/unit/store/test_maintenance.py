@@ -6,6 +6,7 @@ import pytest
 from store_factories import EPOCH, bundle_bytes, make_draft, make_files, receive, run_git, snapshot
 
 from yoi_bundles.errors import StoreCorruptError
+from yoi_bundles.model.ids import CommitId
 from yoi_bundles.store import Repository, maintenance
 from yoi_bundles.store.packindex import encode_pack_index, read_index_ids
 from yoi_bundles.store.packwriter import PackEntry
@@ -111,3 +112,32 @@ def test_the_ids_of_an_index_are_read_back():
     for bad in (b"", raw[:1100], b"\0" + raw[1:]):
         with pytest.raises(StoreCorruptError):
             read_index_ids(bad)
+
+
+# --- refs ---
+
+
+@pytest.mark.needs_git
+def test_refs_of_many_bundles_are_packed_as_they_come(repository):
+    line = publish_many(repository, 70)
+    assert len(list((repository.path / "refs" / "bundles").iterdir())) <= 64
+    assert len((repository.path / "packed-refs").read_text().splitlines()) > 60
+    assert sorted(repository.digests()) == sorted(one.digest for one in line)
+    assert [repository.find_revision(one.digest) for one in line] == line
+    names = run_git("for-each-ref", "--format=%(refname)", "refs/bundles", cwd=repository.path)
+    assert len(names.split()) == len(line)
+    with Repository.open(repository.path) as again:
+        assert list(again.revisions()) == line[::-1]
+
+
+def test_a_base_that_is_nowhere_costs_no_walk(repository, monkeypatch):
+    line = publish_many(repository, 9)
+    read = []
+    real = repository._history.read
+    monkeypatch.setattr(repository._history, "read", lambda one: read.append(one) or real(one))
+    nowhere = [CommitId(f"{n:064x}") for n in range(1, 30)]
+
+    assert repository.find_base(line[8].commit, nowhere) is None
+    assert len(read) <= 1
+    assert repository.find_base(line[8].commit, [*nowhere, line[6].commit]) == line[6].commit
+    assert len(read) <= 4
