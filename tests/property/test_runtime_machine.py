@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "crash"))
 
 from canaries import SECRET_VALUE
 from house import TEAM, House, worker_request
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from io_seam import watching
+from kill_driver import Killer
 
 from yoi_bundles.errors import BundleError, BundleMissingError
 from yoi_bundles.model.ids import Digest
@@ -72,6 +78,38 @@ class RuntimeMachine(RuleBasedStateMachine):
         assert self._put(reply.revision.digest, data)
         self.acknowledged.append(reply.revision.digest)
         self.files.append((reply.revision.digest, data))
+
+    @rule(at=st.integers(0, 60))
+    def kill_while_it_receives(self, at: int) -> None:
+        """The retry after the restart must do, whether or not the commit point had been passed."""
+        self.turn += 1
+        reply = self.house.publish(self.backend, prompts__role__coder=f"\nTurn {self.turn}.\n")
+        haves = self.runtime.held.haves(TEAM)
+        file = self.backend.bundle_file(reply.revision.digest, haves=haves, workspace=TEAM)
+        data = file.path.read_bytes()
+        self.runtime.close()
+        child = os.fork()
+        if child == 0:
+            self._put_and_be_killed(reply.revision.digest, data, at)
+        os.waitpid(child, 0)
+        self.runtime = self.house.runtime()
+        self._put(reply.revision.digest, data)
+        self.acknowledged.append(reply.revision.digest)
+        self.files.append((reply.revision.digest, data))
+
+    def _put_and_be_killed(self, digest: Digest, data: bytes, at: int) -> NoReturn:
+        try:
+            with watching(self.root / "eu-1", Killer(at)):
+                self.runtime = self.house.runtime()
+                self._put(digest, data)
+        finally:
+            os._exit(0)
+
+    @precondition(lambda self: self.acknowledged)
+    @rule()
+    def collect_garbage(self) -> None:
+        dropped = self.runtime.held.upkeep.collect(TEAM, keep=len(self.acknowledged)).dropped
+        assert dropped == ()
 
     @precondition(lambda self: self.files)
     @rule(position=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
