@@ -22,7 +22,6 @@ from yoi_bundles.model.ids import Digest
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.store import Repository, receive_bundle
 from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.connections import DEFAULT_CONNECTION_LIMITS
 from yoi_bundles.wire.http import HttpClient
 from yoi_bundles.wire.messages import ChannelView
 
@@ -39,9 +38,7 @@ def measure_fanout(root: Path, scale: Scale, record: Record) -> None:
     """Rows of the suite ``fanout``."""
     most = max(scale.fleet, scale.idle)
     _raise_file_limit(most + _SPARE_FILES)
-    is_enough = DEFAULT_CONNECTION_LIMITS.connections >= most + _SPARE_FILES
-    options = () if is_enough else ("--connections", str(most + _SPARE_FILES))
-    with open_plain(root / "data", FILES, revisions=2, options=options) as plain:
+    with open_plain(root / "data", FILES, revisions=2) as plain:
         port = urlsplit(plain.url).port
         assert port is not None
         names = [_register(plain, number) for number in range(scale.fleet)]

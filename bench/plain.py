@@ -57,16 +57,13 @@ class Plain:
 
 
 @contextmanager
-def open_plain(
-    root: Path, size: int, *, revisions: int, options: tuple[str, ...] = ()
-) -> Iterator[Plain]:
+def open_plain(root: Path, size: int, *, revisions: int) -> Iterator[Plain]:
     """Publish a history, start the server, stop it at the end.
 
     Args:
         root: Directory to make.
         size: Files of the workspace.
         revisions: One-file edits.
-        options: More of the server's command line.
     """
     root.mkdir()
     visibility = root / "visibility.toml"
@@ -75,6 +72,6 @@ def open_plain(
     with ExitStack() as stack:
         backend = stack.enter_context(Backend.open(root / "backend", visibility=visibility))
         files = publish_history(backend, files, revisions)
-        server, url = start_backend(root, visibility, *options)
+        server, url = start_backend(root, visibility)
         stack.callback(server.stop)
         yield Plain(root, backend, files, server, url, revisions)

@@ -14,20 +14,16 @@ from bench.cpu import ServerProcess
 _START_SECONDS = 60
 
 
-def start_backend(
-    root: Path, visibility: Path, *options: str, name: str = "ours"
-) -> tuple[ServerProcess, str]:
+def start_backend(root: Path, visibility: Path) -> tuple[ServerProcess, str]:
     """`yoi-bundles backend serve` on a free port; returns it and its base URL.
 
     Args:
         root: Its data directory; the log is written there too.
         visibility: Its policy.
-        options: More of the command line.
-        name: Part of the cgroup's name.
     """
     command = ["yoi_bundles", "backend", "serve", "--data", str(root),
-               "--visibility", str(visibility), "--log-level", "warning", *options]  # fmt: skip
-    return _serve(command, root / "backend.log", name, os.environ)
+               "--visibility", str(visibility), "--log-level", "warning"]  # fmt: skip
+    return _serve(command, root / "backend.log", "ours", os.environ)
 
 
 def start_bare(root: Path) -> tuple[ServerProcess, str]:
