@@ -228,10 +228,13 @@ class House:
 
 
 @contextlib.contextmanager
-def serving(app: object, limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS) -> Iterator[str]:
+def serving(
+    app: object, limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS, *, port: int = 0
+) -> Iterator[str]:
     """Serve an ASGI app from a thread until the block ends, as the product serves it."""
     sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", port))
     config = make_config(app, Listen(), limits=limits, graceful_seconds=1)  # type: ignore[arg-type]
     config.app = watched(config.app)
     server = uvicorn.Server(config)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from house import TEAM, worker_request
+import contextlib
+import time
 
+import pytest
+from house import TEAM, serving, worker_request
+
+from yoi_bundles.backend.app import create_app
 from yoi_bundles.errors import StaleBundleError, TransportError
 from yoi_bundles.model.ids import MAIN_CHANNEL, RuntimeId
 from yoi_bundles.runtime.follow import Follower
@@ -145,8 +149,52 @@ def test_the_polling_thread_stops_when_told(house, following):
     for _ in range(200):
         if runtime.bundles(TEAM).bundles:
             break
-        follower._stop.wait(0.05)
+        follower._rounds.pause(0.05)
     follower.stop()
 
     assert runtime.bundle_status(revision.digest).is_current
     assert not follower._thread.is_alive()
+
+
+def test_news_are_taken_in_at_once_though_the_next_poll_is_an_hour_away(house, following):
+    """And again: the second wait builds on what the first one brought."""
+    backend, runtime, follower, _ = following
+    house.publish(backend)
+    follower.start()
+    eventually(follower, lambda: backend.fleet.view(EU).bundles)
+
+    for text in ("\nBe exact.\n", "\nBe quick.\n"):
+        digest = house.publish(backend, prompts__role__coder=text).revision.digest
+        eventually(
+            follower,
+            lambda digest=digest: digest in {b.digest for b in backend.fleet.view(EU).bundles},
+        )
+        assert runtime.bundle_status(digest).is_current
+    follower.stop()
+
+
+def test_a_backend_that_comes_back_is_listened_to_again(house):
+    backend, runtime = house.backend(), house.runtime()
+    token = house.register(backend, "eu-1")
+    house.publish(backend)
+    app = create_app(backend)
+    server = contextlib.ExitStack()
+    with server:
+        url = server.enter_context(serving(app))
+        client = BackendClient(house.client(url, token))
+        follower = Follower(runtime, client, [TEAM], interval_seconds=0.5)
+        follower.start()
+        eventually(follower, lambda: runtime.bundles(TEAM).bundles)
+    digest = house.publish(backend, prompts__role__coder="\nBe exact.\n").revision.digest
+    with serving(create_app(backend), port=int(url.rpartition(":")[2])):
+        eventually(follower, lambda: len(runtime.bundles(TEAM).bundles) == 2)
+        follower.stop()
+
+    assert runtime.bundle_status(digest).is_current
+
+
+def eventually(follower, is_so) -> None:
+    end = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < end
+        follower._rounds.pause(0.02)

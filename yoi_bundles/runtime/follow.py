@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections.abc import Sequence
 
 from yoi_bundles.errors import BundleError, MissingPrerequisiteError, TransportError, is_refusal
 from yoi_bundles.model.ids import MAIN_CHANNEL, CommitId, ContentHash, WorkspaceId
+from yoi_bundles.runtime.listening import Listening, Rounds, spread
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.runtime.signatures import digest_trust
 from yoi_bundles.wire.backend_client import BackendClient
@@ -16,16 +16,14 @@ from yoi_bundles.wire.messages import ChannelView, PutResult
 
 log = logging.getLogger(__name__)
 
-JITTER = 0.2
-"""Part of the interval by which polls are spread, so that a fleet does not ask in step."""
-
 
 class Follower:
     """Keeps a Runtime's workspaces at what the Backend has.
 
     Args:
         workspaces: Which to follow.
-        interval_seconds: Between two polls of a workspace.
+        interval_seconds: Between two polls of a workspace; news are polled for at once where the
+            Backend lets callers wait for them.
     """
 
     def __init__(
@@ -43,26 +41,34 @@ class Follower:
         self._etags: dict[WorkspaceId, str] = {}
         self._damaged: set[WorkspaceId] = set()
         self._rules = self._rules_now()
-        self._stop = threading.Event()
+        self._rounds = Rounds()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Poll in a thread of its own until `stop`."""
+        """Poll and listen in threads until `stop`."""
         self._thread = threading.Thread(target=self._run, name="follow", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Stop polling; returns when the poll under way has ended or its connection is closed."""
-        self._stop.set()
+        self._rounds.end()
         self._backend.close()
         if self._thread is not None:
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        listening = Listening(
+            self._backend,
+            self._rounds,
+            etag_of=self._etags.get,
+            note_contact=self._note_contact,
+            interval_seconds=self._interval_seconds,
+        )
+        if self._rounds.begin(0):
             self.poll_all()
-            spread = self._interval_seconds * JITTER * (2 * random.random() - 1)  # noqa: S311
-            self._stop.wait(self._interval_seconds + spread)
+            listening.start(self._workspaces)
+        while self._rounds.begin(spread(self._interval_seconds)):
+            self.poll_all()
 
     def poll_all(self) -> None:
         """One round over all workspaces, then a report. Never raises: the next round may do."""
@@ -72,7 +78,7 @@ class Follower:
             self._rules = rules
             self._etags.clear()
         for workspace in self._workspaces:
-            if self._stop.is_set():
+            if self._rounds.is_over:
                 return
             try:
                 self.poll(workspace)
@@ -87,6 +93,12 @@ class Follower:
     def _rules_now(self) -> tuple[ContentHash, ContentHash | None]:
         loaded = self._runtime.policy.current
         return loaded.digest, digest_trust(loaded.policy.trust)
+
+    def _note_contact(self, workspace: WorkspaceId) -> None:
+        try:
+            self._runtime.note_contact(workspace)
+        except BundleError as error:
+            log.warning("noting that %s was heard of: %s", workspace, error.code)
 
     def _note_failure(self, workspace: WorkspaceId, failure: BundleError) -> None:
         try:

@@ -36,6 +36,8 @@ class Polled:
 
     channel: ChannelView | None
     etag: str
+    has_waited: bool = False
+    """Whether the Backend would have waited for news."""
 
 
 class BackendClient:
@@ -158,21 +160,37 @@ class BackendClient:
 
     # --- Runtime ---
 
-    def poll(self, workspace: WorkspaceId, channel: ChannelName, etag: str | None) -> Polled:
-        """Ask where a channel points.
+    def poll(
+        self,
+        workspace: WorkspaceId,
+        channel: ChannelName,
+        etag: str | None,
+        *,
+        wait_seconds: int = 0,
+    ) -> Polled:
+        """Ask where a channel points; retried, unless it is to wait.
 
         Args:
             etag: Of the last answer; the same state answers without a body.
+            wait_seconds: How long to wait for another state, at most half of the time in which a
+                server must answer.
 
         Raises:
             BundleError: See the class.
         """
         headers = {} if etag is None else {"if-none-match": etag}
         path = f"/v1/workspaces/{workspace}/channels/{channel}"
-        answer = self._http.retried(lambda: self._http.request("GET", path, headers=headers))
+        if wait_seconds:
+            granted = min(wait_seconds, int(self._http.limits.read_seconds / 2))
+            headers["prefer"] = f"wait={granted}"
+            answer = self._http.request("GET", path, headers=headers)
+        else:
+            answer = self._http.retried(lambda: self._http.request("GET", path, headers=headers))
+        has_waited = answer.headers.get("preference-applied", "").startswith("wait")
         if answer.status == 304:
-            return Polled(None, etag or "")
-        return Polled(parse_answer(answer, ChannelView), answer.headers.get("etag", ""))
+            return Polled(None, etag or "", has_waited)
+        found = parse_answer(answer, ChannelView)
+        return Polled(found, answer.headers.get("etag", ""), has_waited)
 
     def fetch_bundle(
         self,

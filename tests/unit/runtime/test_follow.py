@@ -28,7 +28,7 @@ class Peer:
         self.report_failure: Exception | None = None
         self.about = None
 
-    def poll(self, workspace, channel, etag):
+    def poll(self, workspace, channel, etag, *, wait_seconds=0):
         view = self.backend.channel(self.about or workspace, channel)
         now = f'"{view.revision.commit}"'
         return Polled(None, now) if etag == now else Polled(view, now)
