@@ -68,8 +68,8 @@ def publish(backend, keys=None, key="dev", text="", when=None):
     return backend.publishing.publish(TEAM, request).revision
 
 
-def carry(backend, runtime, revision):
-    file = backend.bundle_file(revision.digest, workspace=TEAM)
+def carry(backend, runtime, revision, *, is_shallow=False):
+    file = backend.bundle_file(revision.digest, workspace=TEAM, is_shallow=is_shallow)
     return runtime.put_bundle(TEAM, revision.digest, [file.path.read_bytes()])
 
 
@@ -98,6 +98,24 @@ def test_a_signed_line_is_taken_and_used(house, keys, signing_policy, backend):
     assert made.worker.receipt.commit == newest.commit
     assert runtime.work.launch(made.worker.worker_id)
     assert runtime.info().following[0].distrust is None
+
+
+@needs_ssh
+def test_of_a_tip_alone_only_the_tip_has_to_be_signed(house, keys, signing_policy, backend):
+    publish(backend, text="\nBegan unsigned.\n")
+    signed = publish(backend, keys)
+    runtime = house.runtime(policy=signing_policy)
+    with pytest.raises(UntrustedSignatureError):
+        carry(backend, runtime, signed)  # with all of history
+    assert carry(backend, runtime, signed, is_shallow=True).is_new
+    assert runtime.held.haves(TEAM) == (signed.commit,)
+    assert runtime.create_worker(worker_request(signed.digest)).is_new
+
+    unsigned = publish(backend, text="\nUnsigned again.\n")
+    other = house.runtime("eu-2", policy=signing_policy)
+    for host in (runtime, other):
+        with pytest.raises(UntrustedSignatureError):
+            carry(backend, host, unsigned, is_shallow=True)
 
 
 @needs_ssh

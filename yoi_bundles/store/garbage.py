@@ -54,7 +54,8 @@ def collect_garbage(objects: ObjectDatabase, refs: RefStore, history: History) -
     reached = list(dict.fromkeys(_reach(objects, history, tips)))
     refs.pack()
     boundary = refs.boundary.commits()
-    needed = {commit for commit in boundary if commit.raw in set(reached)}
+    kept = frozenset(reached) if boundary else frozenset()
+    needed = {commit for commit in boundary if commit.raw in kept}
     if needed != boundary:
         refs.boundary.write(needed)
     if (objects.pack_directory / "multi-pack-index").exists():
