@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from yoi_bundles.backend.registry import KnownRuntime, Registry, RuntimeIdentity
+from yoi_bundles.backend.registry import KnownRuntime, Registry, Reported, RuntimeIdentity
 from yoi_bundles.backend.sync import PushTokens
 from yoi_bundles.backend.verdicts import Verdicts
 from yoi_bundles.errors import BundleMissingError, ForbiddenError, InvalidInputError
@@ -18,6 +18,7 @@ from yoi_bundles.wire.messages import (
     BundleStatus,
     RegisteredRuntime,
     RegisterRuntime,
+    RuntimeInfo,
     RuntimeList,
     RuntimeView,
     StatusReport,
@@ -178,30 +179,35 @@ class Fleet:
             BundleMissingError: It is not registered.
             ForbiddenError: It speaks of another Runtime.
         """
-        known = self._registry.get(runtime_id)
+        known = self._registry.identify(runtime_id)
         if report.info.runtime_id != runtime_id:
             raise ForbiddenError("a runtime reports only of itself")
         now = self._clock()
-        self._registry.note_seen(runtime_id, now=now, reported=report.info)
-        for status in report.bundles:
-            if self.is_visible(known, status.workspace):
-                self._note(runtime_id, report, status, now)
-
-    def _note(
-        self, runtime_id: RuntimeId, report: StatusReport, status: BundleStatus, now: datetime
-    ) -> None:
-        self._registry.note_bundle(
-            runtime_id,
-            status.workspace,
-            status.digest,
-            status.state,
-            checked=now,
-            fetched=status.received_at,
-            activated=status.activated_at,
-            error=status.reasons[0] if status.reasons else None,
-            policy_digest=report.info.policy_digest,
-            trust_digest=report.info.trust_digest,
+        self._registry.note_report(
+            Reported(
+                report.info,
+                now,
+                tuple(
+                    _noted(status, report.info, now)
+                    for status in report.bundles
+                    if self.is_visible(known, status.workspace)
+                ),
+            )
         )
+
+
+def _noted(status: BundleStatus, info: RuntimeInfo, now: datetime) -> BundleOnRuntime:
+    return BundleOnRuntime.model_construct(
+        workspace=status.workspace,
+        digest=status.digest,
+        state=status.state,
+        last_checked=now,
+        last_fetched=status.received_at,
+        last_activated=status.activated_at,
+        last_error=status.reasons[0] if status.reasons else None,
+        policy_digest=info.policy_digest,
+        trust_digest=info.trust_digest,
+    )
 
 
 def parse_labels(labels: Sequence[str]) -> dict[Name, Label]:

@@ -16,22 +16,25 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    bindparam,
     delete,
+    func,
     insert,
     select,
     update,
 )
+from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from yoi_bundles.errors import BundleMissingError, RevisionConflictError
+from yoi_bundles.errors import BundleError, BundleMissingError, RevisionConflictError
 from yoi_bundles.model.ids import ContentHash, Digest, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
 from yoi_bundles.wire.credentials import Credentials, credential_tables
 from yoi_bundles.wire.database import Database
 from yoi_bundles.wire.epoch import EpochCache
+from yoi_bundles.wire.group_commit import GroupCommit
 from yoi_bundles.wire.messages import (
     BundleOnRuntime,
-    BundleState,
     NackReason,
     RuntimeInfo,
 )
@@ -104,6 +107,15 @@ class KnownRuntime(RuntimeIdentity):
         return self.last_failure is None or self.last_failure < self.last_seen
 
 
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What a Runtime said of itself, and what of its bundles is to be remembered."""
+
+    info: RuntimeInfo
+    at: datetime
+    bundles: tuple[BundleOnRuntime, ...]
+
+
 class Registry:
     """The Backend's SQLite database.
 
@@ -117,6 +129,7 @@ class Registry:
     def __init__(self, path: Path) -> None:
         self._database = Database(path, TABLES)
         self.credentials = Credentials(self._database, CREDENTIALS)
+        self._reports = GroupCommit(self._write_reports)
         self._identities: EpochCache[RuntimeId, RuntimeIdentity] = EpochCache(
             self._database, IDENTITIES
         )
@@ -219,37 +232,48 @@ class Registry:
                 update(RUNTIMES).where(RUNTIMES.c.runtime_id == str(runtime_id)).values(values)
             )
 
-    def note_bundle(
-        self,
-        runtime_id: RuntimeId,
-        workspace: WorkspaceId,
-        digest: Digest,
-        state: BundleState,
-        *,
-        checked: datetime | None = None,
-        fetched: datetime | None = None,
-        activated: datetime | None = None,
-        error: NackReason | None = None,
-        policy_digest: ContentHash | None = None,
-        trust_digest: ContentHash | None = None,
-    ) -> None:
+    def note_bundle(self, runtime_id: RuntimeId, noted: BundleOnRuntime) -> None:
         """Remember the state of one bundle on one Runtime; times not given stay as they were."""
-        times = {"last_checked": checked, "last_fetched": fetched, "last_activated": activated}
-        values: dict[str, str | None] = {
-            "state": state,
-            "last_error": None if error is None else error.model_dump_json(),
-            "policy_digest": None if policy_digest is None else str(policy_digest),
-            "trust_digest": None if trust_digest is None else str(trust_digest),
-            **{key: time.isoformat() for key, time in times.items() if time is not None},
-        }
-        key = {
-            "runtime_id": str(runtime_id),
-            "workspace": str(workspace),
-            "digest": str(digest),
-        }
-        statement = upsert(BUNDLES).values(key | values)
         with self._database.write() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+            connection.execute(_UPSERT, [_bundle_row(runtime_id, noted)])
+
+    def note_report(self, report: Reported) -> None:
+        """Remember what a Runtime said; with what others say now, in one transaction.
+
+        Raises:
+            BundleMissingError: It is not registered.
+        """
+        self._reports.write(report)
+
+    def _write_reports(self, reports: Sequence[Reported]) -> list[BundleError | None]:
+        seen = [
+            {
+                "id": str(one.info.runtime_id),
+                "last_seen": one.at.isoformat(),
+                "last_error": None,
+                "reported": one.info.model_dump_json(),
+            }
+            for one in reports
+        ]
+        with self._database.write() as connection:
+            ids = [row["id"] for row in seen]
+            query = select(RUNTIMES.c.runtime_id).where(RUNTIMES.c.runtime_id.in_(ids))
+            known = set(connection.execute(query).scalars())
+            seen = [row for row in seen if row["id"] in known]
+            if seen:
+                connection.execute(_SEEN, seen)
+            rows = [
+                _bundle_row(one.info.runtime_id, noted)
+                for one in reports
+                if str(one.info.runtime_id) in known
+                for noted in one.bundles
+            ]
+            if rows:
+                connection.execute(_UPSERT, rows)
+        return [
+            None if str(one.info.runtime_id) in known else _unknown(one.info.runtime_id)
+            for one in reports
+        ]
 
     def bundles_on(self, runtime_id: RuntimeId) -> tuple[BundleOnRuntime, ...]:
         """All that is known of the bundles on one Runtime."""
@@ -290,6 +314,48 @@ class Registry:
             for row in connection.execute(query):
                 found.setdefault(RuntimeId(row.runtime_id), []).append(_bundle(row))
         return {key: tuple(value) for key, value in found.items()}
+
+
+def _upsert() -> Insert:
+    statement = upsert(BUNDLES)
+    key = ("runtime_id", "workspace", "digest")
+    times = ("last_checked", "last_fetched", "last_activated")
+    changed = {
+        column.name: func.coalesce(statement.excluded[column.name], column)
+        if column.name in times
+        else statement.excluded[column.name]
+        for column in BUNDLES.columns
+        if column.name not in key
+    }
+    return statement.on_conflict_do_update(index_elements=key, set_=changed)
+
+
+_UPSERT = _upsert()
+_SEEN = (
+    update(RUNTIMES)
+    .where(RUNTIMES.c.runtime_id == bindparam("id"))
+    .values({name: bindparam(name) for name in ("last_seen", "last_error", "reported")})
+)
+
+
+def _bundle_row(runtime_id: RuntimeId, noted: BundleOnRuntime) -> dict[str, str | None]:
+    error = noted.last_error
+    return {
+        "runtime_id": str(runtime_id),
+        "workspace": str(noted.workspace),
+        "digest": str(noted.digest),
+        "state": noted.state,
+        "last_checked": _text(noted.last_checked),
+        "last_fetched": _text(noted.last_fetched),
+        "last_activated": _text(noted.last_activated),
+        "last_error": None if error is None else error.model_dump_json(),
+        "policy_digest": None if noted.policy_digest is None else str(noted.policy_digest),
+        "trust_digest": None if noted.trust_digest is None else str(noted.trust_digest),
+    }
+
+
+def _text(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
 
 
 def _unknown(runtime_id: RuntimeId) -> BundleMissingError:

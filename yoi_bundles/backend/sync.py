@@ -26,6 +26,7 @@ from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
 from yoi_bundles.wire.http import HttpClient
 from yoi_bundles.wire.messages import (
+    BundleOnRuntime,
     BundleStatus,
     NackReason,
     PutResult,
@@ -210,14 +211,16 @@ class PushSync:
         now = self._clock()
         self._registry.note_bundle(
             runtime.runtime_id,
-            status.workspace,
-            status.digest,
-            status.state,
-            checked=now,
-            fetched=now if fetched else None,
-            activated=status.activated_at,
-            policy_digest=info.policy_digest,
-            trust_digest=info.trust_digest,
+            BundleOnRuntime(
+                workspace=status.workspace,
+                digest=status.digest,
+                state=status.state,
+                last_checked=now,
+                last_fetched=now if fetched else None,
+                last_activated=status.activated_at,
+                policy_digest=info.policy_digest,
+                trust_digest=info.trust_digest,
+            ),
         )
 
     def _rejected(
@@ -226,13 +229,15 @@ class PushSync:
         reason = NackReason(code=error.code, message=error.message, hint=error.hint)
         self._registry.note_bundle(
             runtime.runtime_id,
-            target.workspace,
-            target.digest,
-            "rejected",
-            checked=self._clock(),
-            error=reason,
-            policy_digest=info.policy_digest,
-            trust_digest=info.trust_digest,
+            BundleOnRuntime(
+                workspace=target.workspace,
+                digest=target.digest,
+                state="rejected",
+                last_checked=self._clock(),
+                last_error=reason,
+                policy_digest=info.policy_digest,
+                trust_digest=info.trust_digest,
+            ),
         )
         return _outcome(runtime, "rejected", target, reason=reason)
 

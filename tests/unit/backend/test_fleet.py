@@ -8,6 +8,7 @@ import pytest
 from house import OTHER, START, TEAM
 
 from yoi_bundles.backend.fleet import parse_labels
+from yoi_bundles.backend.registry import Reported
 from yoi_bundles.errors import (
     BundleMissingError,
     ForbiddenError,
@@ -16,7 +17,7 @@ from yoi_bundles.errors import (
     UnauthenticatedError,
 )
 from yoi_bundles.model.ids import Digest, Name, RuntimeId
-from yoi_bundles.wire.messages import BundleStatus, NackReason, StatusReport
+from yoi_bundles.wire.messages import BundleOnRuntime, BundleStatus, NackReason, StatusReport
 
 EU, US = RuntimeId("eu-1"), RuntimeId("us-1")
 PUSH = "push-token-" + "x" * 32
@@ -160,3 +161,34 @@ def test_a_runtime_reports_only_of_itself_and_only_if_it_is_registered(house, ba
     with pytest.raises(BundleMissingError):
         backend.fleet.report(US, report)
     assert backend.fleet.view(EU).reported is None
+
+
+def test_reports_that_come_together_are_kept_though_one_is_of_nobody(house, backend):
+    for name in ("eu-1", "us-1"):
+        house.register(backend, name)
+    registry = backend._registry
+    status = BundleOnRuntime(workspace=TEAM, digest=SOME, state="accepted", last_checked=START)
+    reports = [
+        Reported(house.runtime(name).info(), START, (status,)) for name in ("eu-1", "gone", "us-1")
+    ]
+
+    errors = registry._write_reports(reports)
+
+    assert [getattr(one, "code", None) for one in errors] == [None, "bundle_missing", None]
+    assert registry.bundles_on(EU) == registry.bundles_on(US) == (status,)
+    assert registry.get(EU).last_seen == START
+
+
+def test_a_report_without_times_leaves_those_that_are_known(house, backend):
+    house.register(backend, "eu-1")
+    first = BundleStatus(workspace=TEAM, digest=SOME, state="active", received_at=START)
+    backend.fleet.report(EU, report_of(house, "eu-1", first))
+    house.clock.advance(hours=1)
+    again = BundleStatus(workspace=TEAM, digest=SOME, state="accepted")
+
+    backend.fleet.report(EU, report_of(house, "eu-1", again))
+
+    known = backend.fleet.view(EU).bundles[0]
+    assert (known.state, known.last_fetched, known.last_checked) == (
+        "accepted", START, house.clock(),
+    )  # fmt: skip

@@ -10,7 +10,7 @@ from house import OTHER, START, TEAM
 from yoi_bundles.backend.registry import Registry
 from yoi_bundles.errors import BundleMissingError, RevisionConflictError
 from yoi_bundles.model.ids import ContentHash, Digest, Name, RuntimeId
-from yoi_bundles.wire.messages import NackReason
+from yoi_bundles.wire.messages import BundleOnRuntime, NackReason
 
 EU = RuntimeId("eu-1")
 US = RuntimeId("us-1")
@@ -18,6 +18,20 @@ SOME = Digest("ab" * 32)
 POLICY = ContentHash("sha256:" + "12" * 32)
 LATER = START + timedelta(minutes=5)
 WHY = NackReason(code="forbidden_mode", message="no links", hint="replace it")
+
+
+def note(registry, workspace, digest, state, *, error=None, policy_digest=None, **times):
+    registry.note_bundle(
+        EU,
+        BundleOnRuntime(
+            workspace=workspace,
+            digest=digest,
+            state=state,
+            last_error=error,
+            policy_digest=policy_digest,
+            **{f"last_{name}": time for name, time in times.items()},
+        ),
+    )
 
 
 @pytest.fixture
@@ -70,8 +84,8 @@ def test_availability_is_what_the_last_contact_said(registry):
 
 
 def test_a_state_replaces_the_one_before_and_times_not_given_stay(registry):
-    registry.note_bundle(EU, TEAM, SOME, "accepted", checked=START, fetched=START)
-    registry.note_bundle(EU, TEAM, SOME, "active", checked=LATER, activated=LATER)
+    note(registry, TEAM, SOME, "accepted", checked=START, fetched=START)
+    note(registry, TEAM, SOME, "active", checked=LATER, activated=LATER)
 
     (known,) = registry.bundles_on(EU)
 
@@ -80,7 +94,7 @@ def test_a_state_replaces_the_one_before_and_times_not_given_stay(registry):
 
 
 def test_a_rejection_is_found_under_its_own_policy_only(registry):
-    registry.note_bundle(EU, TEAM, SOME, "rejected", error=WHY, policy_digest=POLICY)
+    note(registry, TEAM, SOME, "rejected", error=WHY, policy_digest=POLICY)
     other_policy = ContentHash("sha256:" + "34" * 32)
 
     assert registry.find_rejection(EU, TEAM, SOME, POLICY, None) == WHY
@@ -92,15 +106,15 @@ def test_a_rejection_is_found_under_its_own_policy_only(registry):
 
 
 def test_what_was_accepted_after_all_is_no_rejection(registry):
-    registry.note_bundle(EU, TEAM, SOME, "rejected", error=WHY, policy_digest=POLICY)
-    registry.note_bundle(EU, TEAM, SOME, "accepted", policy_digest=POLICY)
+    note(registry, TEAM, SOME, "rejected", error=WHY, policy_digest=POLICY)
+    note(registry, TEAM, SOME, "accepted", policy_digest=POLICY)
 
     assert registry.find_rejection(EU, TEAM, SOME, POLICY, None) is None
     assert registry.bundles_on(EU)[0].last_error is None
 
 
 def test_forgetting_a_runtime_forgets_its_bundles(registry):
-    registry.note_bundle(EU, TEAM, SOME, "accepted")
+    note(registry, TEAM, SOME, "accepted")
     registry.remove(EU)
 
     assert registry.bundles() == {}
@@ -109,7 +123,7 @@ def test_forgetting_a_runtime_forgets_its_bundles(registry):
 
 
 def test_everything_is_there_after_reopening(registry, tmp_path):
-    registry.note_bundle(EU, TEAM, SOME, "rejected", checked=START, error=WHY, policy_digest=POLICY)
+    note(registry, TEAM, SOME, "rejected", checked=START, error=WHY, policy_digest=POLICY)
     before = (registry.all(), registry.bundles())
     registry.close()
 
@@ -130,7 +144,7 @@ CHANGES = {
 REPORTS = {
     "a contact": lambda r: r.note_seen(EU, now=START),
     "a failure": lambda r: r.note_failure(EU, "away", now=START),
-    "a state": lambda r: r.note_bundle(EU, TEAM, SOME, "accepted"),
+    "a state": lambda r: note(r, TEAM, SOME, "accepted"),
 }
 
 

@@ -1,0 +1,64 @@
+"""Small writes of many threads in one transaction: they wait for the disk once, not each."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from yoi_bundles.errors import BundleError
+
+T = TypeVar("T")
+
+
+class _Entry(Generic[T]):
+    """One write and how it went."""
+
+    def __init__(self, item: T) -> None:
+        self.item = item
+        self.is_done = False
+        self.error: BundleError | None = None
+
+
+class GroupCommit(Generic[T]):
+    """Whoever comes while a commit is under way is part of the next one.
+
+    Args:
+        commit: Writes some items in one transaction; returns what is wrong with each, or None.
+    """
+
+    def __init__(self, commit: Callable[[Sequence[T]], Sequence[BundleError | None]]) -> None:
+        self._commit = commit
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._waiting: list[_Entry[T]] = []
+
+    def write(self, item: T) -> None:
+        """Write one item; durable when it returns.
+
+        Raises:
+            BundleError: What is wrong with it, or why nothing could be written.
+        """
+        entry = _Entry(item)
+        with self._lock:
+            self._waiting.append(entry)
+        with self._turn:
+            if not entry.is_done:
+                self._write_waiting()
+        if entry.error is not None:
+            raise entry.error
+
+    def _write_waiting(self) -> None:
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+        errors: Sequence[BundleError | None] = ()
+        try:
+            errors = self._commit([entry.item for entry in batch])
+        except BundleError as error:
+            errors = [error] * len(batch)
+        finally:
+            if not errors:
+                # Not one of ours: its owner raises it, and nobody may believe to be written.
+                errors = [BundleError("the write failed together with others")] * len(batch)
+            for entry, wrong in zip(batch, errors, strict=True):
+                entry.error, entry.is_done = wrong, True
