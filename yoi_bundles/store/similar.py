@@ -95,8 +95,10 @@ class SimilarFiles:
         order = sorted(files, key=lambda file: (_kind_of(file[1]), -self._size_of(file[0])))
         depths: dict[Oid, int] = {}
         for oid, packed in _bases_first(self._find_known(oid for oid, _ in order)):
-            if packed.base is None or packed.base in depths:
-                depths[oid] = 0 if packed.base is None else depths[packed.base] + 1
+            depth = 0 if packed.base is None else depths.get(packed.base, _MAX_DEPTH) + 1
+            # A base that was packed anew may be deeper now than when this was built on it.
+            if depth <= _MAX_DEPTH:
+                depths[oid] = depth
                 yield oid, packed
         window: deque[_Candidate] = deque(maxlen=_WINDOW)
         for oid, _ in order:

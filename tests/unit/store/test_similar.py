@@ -94,6 +94,15 @@ def test_whatever_goes_or_comes_bases_come_first(seed):
         files.pack(rng.sample(list(files.contents), rng.randint(1, 50)))
 
 
+def test_chains_stay_short_whatever_is_forgotten():
+    """Bases that are packed anew get deeper, and what was built on them with them."""
+    files, rng = Files([text(n, 12) for n in range(80)]), random.Random(9)
+    for _ in range(12):
+        files.pack()
+        for oid in rng.sample(list(files.similar._known), 25):
+            del files.similar._known[oid]
+
+
 def test_large_files_are_neither_deltas_nor_bases():
     large = text(1, 4000)
     assert len(large) > 256 * 1024
