@@ -7,6 +7,7 @@ import zlib
 
 import pytest
 
+from yoi_bundles.store import similar
 from yoi_bundles.store.deltas import apply_delta
 from yoi_bundles.store.objects import Kind, hash_object
 from yoi_bundles.store.similar import SimilarFiles
@@ -47,7 +48,7 @@ class Files:
             depths[oid] = 0 if base is None else depths[base] + 1
             packed[oid] = one
         assert made == {oid: self.contents[oid] for oid in chosen}
-        assert max(depths.values(), default=0) <= 16
+        assert max(depths.values(), default=0) <= similar._MAX_DEPTH
         return packed
 
 
@@ -94,8 +95,9 @@ def test_whatever_goes_or_comes_bases_come_first(seed):
         files.pack(rng.sample(list(files.contents), rng.randint(1, 50)))
 
 
-def test_chains_stay_short_whatever_is_forgotten():
+def test_chains_stay_short_whatever_is_forgotten(monkeypatch):
     """Bases that are packed anew get deeper, and what was built on them with them."""
+    monkeypatch.setattr(similar, "_MAX_DEPTH", 3)
     files, rng = Files([text(n, 12) for n in range(80)]), random.Random(9)
     for _ in range(12):
         files.pack()
