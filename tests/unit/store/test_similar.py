@@ -99,9 +99,9 @@ def test_chains_stay_short_whatever_is_forgotten(monkeypatch):
     """Bases that are packed anew get deeper, and what was built on them with them."""
     monkeypatch.setattr(similar, "_MAX_DEPTH", 3)
     files, rng = Files([text(n, 12) for n in range(80)]), random.Random(9)
-    for _ in range(12):
-        files.pack()
-        for oid in rng.sample(list(files.similar._known), 25):
+    for _ in range(20):
+        files.pack(rng.sample(list(files.contents), 40))
+        for oid in rng.sample(list(files.similar._known), 20):
             del files.similar._known[oid]
 
 
