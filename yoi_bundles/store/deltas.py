@@ -78,8 +78,8 @@ def apply_delta(
             outside the base, or makes more or less than it says.
         TooLargeError: The result would be larger than ``max_bytes``, or ``spend`` says so.
     """
-    base_size, position = read_size(delta, 0)
-    result_size, position = read_size(delta, position)
+    base_size, middle = read_size(delta, 0)
+    result_size, position = read_size(delta, middle)
     if base_size != len(base):
         raise MalformedBundleError("a delta was made for a base of another size")
     if result_size > max_bytes:
@@ -87,14 +87,8 @@ def apply_delta(
             "a delta makes too large an object", limit=max_bytes, limit_name="object_bytes"
         )
     spend(len(delta) * COST_BYTES)
-    guarded = b"".join(
-        (
-            _encode_size(base_size),
-            _encode_size(result_size + _INSERT_BYTES),
-            delta[position:],
-            _GUARD,
-        )
-    )
+    announced = _encode_size(result_size + _INSERT_BYTES)
+    guarded = b"".join((delta[:middle], announced, delta[position:], _GUARD))
     try:
         made = b"".join(apply_natively(base, guarded))
     except SIGNALS:

@@ -94,10 +94,7 @@ class ReceivedPack:
     @property
     def entries(self) -> list[PackEntry]:
         """What an index of the pack says."""
-        return [
-            PackEntry(oid, packed.offset, self._table.crc(packed.offset))
-            for oid, packed in self.objects.items()
-        ]
+        return self._table.entries()
 
     def blob_sizes(self) -> dict[Oid, int]:
         """Lengths of the files that came."""

@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_left
 
 from yoi_bundles.store.objects import Oid
+from yoi_bundles.store.packwriter import PackEntry
 
 
 class PackTable:
@@ -56,14 +57,16 @@ class PackTable:
         """What an entry is a delta on."""
         return self._bases.get(offset)
 
-    def crc(self, offset: int) -> int:
-        """Checksum of an entry's bytes."""
-        return self._crcs[self._row(offset)]
+    def entries(self) -> list[PackEntry]:
+        """What an index says of every object whose id is known, in the order of the pack."""
+        rows = zip(self._oids, self._offsets, self._crcs, strict=True)
+        return [PackEntry(oid, offset, crc) for oid, offset, crc in rows if oid is not None]
 
     def oid(self, offset: int) -> Oid | None:
         """The id of the object at an offset, once it is known."""
         return self._oids[self._row(offset)]
 
     def name(self, offset: int, oid: Oid) -> None:
-        """Note the id of the object at an offset."""
-        self._oids[self._row(offset)] = oid
+        """Note the id of the object at an offset; most often that of the entry added last."""
+        row = -1 if self._offsets[-1] == offset else self._row(offset)
+        self._oids[row] = oid
