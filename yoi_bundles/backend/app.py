@@ -212,9 +212,13 @@ def _add_runtimes(app: FastAPI, backend: Backend) -> None:
         return fleet.register(request)
 
     @app.get("/v1/runtimes", tags=["runtimes"], dependencies=[OPERATOR])
-    def list_runtimes(label: Annotated[tuple[str, ...], Query()] = ()) -> RuntimeList:
+    def list_runtimes(
+        label: Annotated[tuple[str, ...], Query()] = (),
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        after: RuntimeId | None = None,
+    ) -> RuntimeList:
         """Registered Runtimes; every `label=key=value` must match."""
-        return fleet.list(label)
+        return fleet.list(label, after=after, limit=limit)
 
     @app.get(
         "/v1/runtimes/{runtime_id}",

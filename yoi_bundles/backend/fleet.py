@@ -128,26 +128,45 @@ class Fleet:
         Raises:
             BundleMissingError: It is not registered.
         """
-        return self._view(self._registry.get(runtime_id), self._registry.bundles_on(runtime_id))
+        known, bundles = self._registry.get(runtime_id), self._registry.bundles_on(runtime_id)
+        return self._view(known, bundles, self._workspaces())
 
-    def list(self, labels: Sequence[str] = ()) -> RuntimeList:
-        """All Runtimes whose labels match every ``key=value``, for operators.
+    def list(
+        self,
+        labels: Sequence[str] = (),
+        *,
+        after: RuntimeId | None = None,
+        limit: int | None = None,
+    ) -> RuntimeList:
+        """Runtimes whose labels match every ``key=value``, for operators.
+
+        Args:
+            after: ``next`` of the page before.
+            limit: Most of them on the page; None: all.
 
         Raises:
             InvalidInputError: A label without ``=``, or whose key is no name.
         """
-        wanted = parse_labels(labels)
-        bundles = self._registry.bundles()
+        more = None if limit is None else limit + 1
+        found = self._registry.all(parse_labels(labels), after=after, limit=more)
+        page = found[:limit]
+        bundles = self._registry.bundles(
+            None if limit is None else [one.runtime_id for one in page]
+        )
+        workspaces = self._workspaces()
+        views = tuple(self._view(one, bundles.get(one.runtime_id, ()), workspaces) for one in page)
         return RuntimeList(
-            runtimes=tuple(
-                self._view(one, bundles.get(one.runtime_id, ()))
-                for one in self._registry.all()
-                if wanted.items() <= one.labels.items()
-            )
+            runtimes=views, next=page[-1].runtime_id if len(found) > len(page) else None
         )
 
-    def _view(self, known: KnownRuntime, bundles: Sequence[BundleOnRuntime]) -> RuntimeView:
-        return RuntimeView(
+    def _view(
+        self,
+        known: KnownRuntime,
+        bundles: Sequence[BundleOnRuntime],
+        workspaces: Sequence[WorkspaceId],
+    ) -> RuntimeView:
+        # All of it was checked when it was taken in.
+        return RuntimeView.model_construct(
             runtime_id=known.runtime_id,
             endpoint=known.endpoint,
             labels=known.labels,
@@ -155,7 +174,7 @@ class Fleet:
             last_seen=known.last_seen,
             last_error=known.last_error,
             reported=known.reported,
-            workspaces=self.visible_workspaces(known),
+            workspaces=tuple(one for one in workspaces if self.is_visible(known, one)),
             bundles=tuple(bundles),
         )
 

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from sqlalchemy import (
-    Column,
-    ForeignKey,
-    MetaData,
-    PrimaryKeyConstraint,
     Row,
-    String,
-    Table,
-    bindparam,
     delete,
     func,
     insert,
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import Insert
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from yoi_bundles.backend.registry_tables import (
+    BUNDLES,
+    CREDENTIALS,
+    NOTE_SEEN,
+    RUNTIMES,
+    TABLES,
+    UPSERT_BUNDLES,
+    bundle_row,
+)
 from yoi_bundles.errors import BundleError, BundleMissingError, RevisionConflictError
 from yoi_bundles.model.ids import ContentHash, Digest, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
-from yoi_bundles.wire.credentials import Credentials, credential_tables
+from yoi_bundles.wire.credentials import Credentials
 from yoi_bundles.wire.database import Database
 from yoi_bundles.wire.epoch import EpochCache
 from yoi_bundles.wire.group_commit import GroupCommit
@@ -38,44 +39,6 @@ from yoi_bundles.wire.messages import (
     NackReason,
     RuntimeInfo,
 )
-
-TABLES = MetaData()
-
-RUNTIMES = Table(
-    "runtimes",
-    TABLES,
-    Column("runtime_id", String, primary_key=True),
-    Column("endpoint", String),
-    Column("labels", String, nullable=False),
-    Column("registered_at", String, nullable=False),
-    Column("last_seen", String),
-    Column("last_failure", String),
-    Column("last_error", String),
-    Column("reported", String),
-)
-
-BUNDLES = Table(
-    "runtime_bundles",
-    TABLES,
-    Column(
-        "runtime_id",
-        String,
-        ForeignKey("runtimes.runtime_id", ondelete="CASCADE"),
-        nullable=False,
-    ),
-    Column("workspace", String, nullable=False),
-    Column("digest", String(64), nullable=False),
-    Column("state", String, nullable=False),
-    Column("last_checked", String),
-    Column("last_fetched", String),
-    Column("last_activated", String),
-    Column("last_error", String),
-    Column("policy_digest", String),
-    Column("trust_digest", String),
-    PrimaryKeyConstraint("runtime_id", "workspace", "digest"),
-)
-
-CREDENTIALS = credential_tables(TABLES)
 
 IDENTITIES = 16_384
 """Runtimes whose identity is kept in memory."""
@@ -207,10 +170,28 @@ class Registry:
         known = self.get(runtime_id)
         return RuntimeIdentity(known.runtime_id, known.labels)
 
-    def all(self) -> tuple[KnownRuntime, ...]:
-        """All Runtimes, by id."""
+    def all(
+        self,
+        labels: Mapping[Name, Label] = MappingProxyType({}),
+        *,
+        after: RuntimeId | None = None,
+        limit: int | None = None,
+    ) -> tuple[KnownRuntime, ...]:
+        """Runtimes, by id.
+
+        Args:
+            labels: Only those that have all of these.
+            after: Only those behind this one.
+            limit: At most so many.
+        """
+        query = select(RUNTIMES).order_by(RUNTIMES.c.runtime_id).limit(limit)
+        for key, value in labels.items():
+            # A name holds nothing that ends the quotes.
+            query = query.where(func.json_extract(RUNTIMES.c.labels, f'$."{key}"') == value)
+        if after is not None:
+            query = query.where(RUNTIMES.c.runtime_id > str(after))
         with self._database.read() as connection:
-            rows = connection.execute(select(RUNTIMES).order_by(RUNTIMES.c.runtime_id)).all()
+            rows = connection.execute(query).all()
         return tuple(_known(row) for row in rows)
 
     def note_seen(
@@ -235,7 +216,7 @@ class Registry:
     def note_bundle(self, runtime_id: RuntimeId, noted: BundleOnRuntime) -> None:
         """Remember the state of one bundle on one Runtime; times not given stay as they were."""
         with self._database.write() as connection:
-            connection.execute(_UPSERT, [_bundle_row(runtime_id, noted)])
+            connection.execute(UPSERT_BUNDLES, [bundle_row(runtime_id, noted)])
 
     def note_report(self, report: Reported) -> None:
         """Remember what a Runtime said; with what others say now, in one transaction.
@@ -261,15 +242,15 @@ class Registry:
             known = set(connection.execute(query).scalars())
             seen = [row for row in seen if row["id"] in known]
             if seen:
-                connection.execute(_SEEN, seen)
+                connection.execute(NOTE_SEEN, seen)
             rows = [
-                _bundle_row(one.info.runtime_id, noted)
+                bundle_row(one.info.runtime_id, noted)
                 for one in reports
                 if str(one.info.runtime_id) in known
                 for noted in one.bundles
             ]
             if rows:
-                connection.execute(_UPSERT, rows)
+                connection.execute(UPSERT_BUNDLES, rows)
         return [
             None if str(one.info.runtime_id) in known else _unknown(one.info.runtime_id)
             for one in reports
@@ -299,9 +280,11 @@ class Registry:
                 return known.last_error
         return None
 
-    def bundles(self) -> dict[RuntimeId, tuple[BundleOnRuntime, ...]]:
-        """All that is known of the bundles on every Runtime."""
-        return self._bundles(None)
+    def bundles(
+        self, only: Sequence[RuntimeId] | None = None
+    ) -> dict[RuntimeId, tuple[BundleOnRuntime, ...]]:
+        """All that is known of the bundles on every Runtime, or on some."""
+        return self._bundles(only)
 
     def _bundles(
         self, only: Sequence[RuntimeId] | None
@@ -314,48 +297,6 @@ class Registry:
             for row in connection.execute(query):
                 found.setdefault(RuntimeId(row.runtime_id), []).append(_bundle(row))
         return {key: tuple(value) for key, value in found.items()}
-
-
-def _upsert() -> Insert:
-    statement = upsert(BUNDLES)
-    key = ("runtime_id", "workspace", "digest")
-    times = ("last_checked", "last_fetched", "last_activated")
-    changed = {
-        column.name: func.coalesce(statement.excluded[column.name], column)
-        if column.name in times
-        else statement.excluded[column.name]
-        for column in BUNDLES.columns
-        if column.name not in key
-    }
-    return statement.on_conflict_do_update(index_elements=key, set_=changed)
-
-
-_UPSERT = _upsert()
-_SEEN = (
-    update(RUNTIMES)
-    .where(RUNTIMES.c.runtime_id == bindparam("id"))
-    .values({name: bindparam(name) for name in ("last_seen", "last_error", "reported")})
-)
-
-
-def _bundle_row(runtime_id: RuntimeId, noted: BundleOnRuntime) -> dict[str, str | None]:
-    error = noted.last_error
-    return {
-        "runtime_id": str(runtime_id),
-        "workspace": str(noted.workspace),
-        "digest": str(noted.digest),
-        "state": noted.state,
-        "last_checked": _text(noted.last_checked),
-        "last_fetched": _text(noted.last_fetched),
-        "last_activated": _text(noted.last_activated),
-        "last_error": None if error is None else error.model_dump_json(),
-        "policy_digest": None if noted.policy_digest is None else str(noted.policy_digest),
-        "trust_digest": None if noted.trust_digest is None else str(noted.trust_digest),
-    }
-
-
-def _text(time: datetime | None) -> str | None:
-    return None if time is None else time.isoformat()
 
 
 def _unknown(runtime_id: RuntimeId) -> BundleMissingError:

@@ -135,12 +135,18 @@ class BackendClient:
         self._http.request("DELETE", f"/v1/runtimes/{runtime_id}")
 
     def runtimes(self, labels: Sequence[str] = ()) -> RuntimeList:
-        """Registered Runtimes; ``labels`` (``key=value``) must all match.
+        """Registered Runtimes, of all pages; ``labels`` (``key=value``) must all match.
 
         Raises:
             BundleError: See the class.
         """
-        return self._http.get("/v1/runtimes", RuntimeList, [("label", text) for text in labels])
+        query = [("limit", "1000"), *(("label", text) for text in labels)]
+        page = self._http.get("/v1/runtimes", RuntimeList, query)
+        found = [*page.runtimes]
+        while page.next is not None:
+            page = self._http.get("/v1/runtimes", RuntimeList, [*query, ("after", str(page.next))])
+            found += page.runtimes
+        return RuntimeList(runtimes=tuple(found))
 
     def runtime(self, runtime_id: RuntimeId) -> RuntimeView:
         """One registered Runtime.

@@ -95,12 +95,11 @@ class WorkspaceHaves(Model):
 
 
 class BundleList(Model):
-    """A page of held bundles."""
+    """A page of held bundles; ``next`` is the opaque position of the following one."""
 
     bundles: tuple[BundleStatus, ...]
     haves: tuple[WorkspaceHaves, ...]
     next: str | None = None
-    """Opaque position of the next page; None at the end."""
 
 
 class FollowStatus(Model):
@@ -318,9 +317,10 @@ class RuntimeView(Model):
 
 
 class RuntimeList(Model):
-    """Registered Runtimes."""
+    """A page of registered Runtimes, by id; ``next`` is the ``after`` of the following one."""
 
     runtimes: tuple[RuntimeView, ...]
+    next: RuntimeId | None = None
 
 
 class StatusReport(Model):

@@ -192,3 +192,22 @@ def test_a_report_without_times_leaves_those_that_are_known(house, backend):
     assert (known.state, known.last_fetched, known.last_checked) == (
         "accepted", START, house.clock(),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("labels", [(), ("region=eu",)])
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 100])
+def test_pages_hold_each_runtime_once_in_order(house, backend, labels, limit):
+    for number in range(8):
+        house.register(backend, f"rt-{number}", region="eu" if number % 2 else "us")
+    whole = backend.fleet.list(labels)
+    seen, after = [], None
+    while True:
+        page = backend.fleet.list(labels, after=after, limit=limit)
+        assert len(page.runtimes) <= limit
+        seen += page.runtimes
+        after = page.next
+        if after is None:
+            break
+
+    assert (tuple(seen), whole.next) == (whole.runtimes, None)
+    assert len(seen) == (4 if labels else 8)
