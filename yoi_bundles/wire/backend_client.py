@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, WorkspaceId
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.wire.http import HttpClient, capped, parse_answer
+from yoi_bundles.wire.download import Download
+from yoi_bundles.wire.http import HttpClient, parse_answer
 from yoi_bundles.wire.messages import (
-    BUNDLE_MEDIA_TYPE,
     BrowserOverview,
     ChannelView,
     DiffReply,
@@ -207,10 +207,12 @@ class BackendClient:
         *,
         is_whole: bool = False,
     ) -> int:
-        """Download a bundle file, the smallest for what is held.
+        """Download a bundle file, the smallest for what is held, and check its digest.
+
+        A download that breaks off goes on where it was, if the server still has the same file.
 
         Args:
-            write: Takes the bytes as they come; not retried, as it may have kept some.
+            write: Takes the bytes as they come, each once.
             is_whole: Without a common base, ask for whole history instead of the tip alone.
 
         Returns:
@@ -218,21 +220,14 @@ class BackendClient:
 
         Raises:
             BundleMissingError: Not there, or not visible.
+            TransportError: It broke off too often, or what came is not what the server has.
             BundleError: See the class.
         """
         query = [("workspace", str(workspace)), *(("have", str(have)) for have in haves)]
         query += [("history", "full")] * is_whole
-        received = 0
-        with self._http.stream(
-            "GET",
-            f"/v1/config-bundles/{digest}",
-            query=query,
-            headers={"accept": BUNDLE_MEDIA_TYPE},
-        ) as response:
-            for chunk in capped(response.iter_bytes(), self._http.limits.bundle_bytes):
-                received += len(chunk)
-                write(chunk)
-        return received
+        download = Download(self._http, f"/v1/config-bundles/{digest}", query, write)
+        self._http.retried(download.go_on)
+        return download.received_bytes
 
     def report(self, runtime_id: RuntimeId, report: StatusReport) -> None:
         """Tell the Backend what is held and what was refused.
