@@ -18,7 +18,7 @@ from bench.processes import resident_mb
 from bench.scale import Scale
 from bench.table import Record, median_ms
 from bench.workload import WORKSPACE
-from yoi_bundles.model.ids import Digest
+from yoi_bundles.model.ids import Digest, RuntimeId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.store import Repository, receive_bundle
 from yoi_bundles.wire.backend_client import BackendClient
@@ -129,9 +129,9 @@ def _verify_recorded(plain: Plain, names: list[str]) -> None:
         AssertionError: One is not there.
     """
     digest = plain.head().digest
-    known = {str(one.runtime_id): one for one in plain.backend.fleet.list().runtimes}
     for name in names:
-        states = {one.digest: one.state for one in known[name].bundles}
+        known = plain.backend.fleet.view(RuntimeId(name))
+        states = {one.digest: one.state for one in known.bundles}
         assert states.get(digest) == "accepted", f"no ACK of {name}"
 
 
@@ -161,10 +161,17 @@ def _measure_idle(
 
 def _measure_listing(plain: Plain, port: int, registered: int, record: Record) -> None:
     token = plain.token("operator", "operator")
-    for work, query, expected in (
-        ("registered Runtimes, listed", "", registered),
-        ("registered Runtimes, filtered by label", "?label=region%3Dr-7", registered // _REGIONS),
+    for work, query, expected, is_all in (
+        ("registered Runtimes, first page", "limit=100", 100, False),
+        (
+            "registered Runtimes, filtered by label",
+            "label=region%3Dr-7",
+            registered // _REGIONS,
+            False,
+        ),
+        ("registered Runtimes, all pages", "limit=1000", registered, True),
     ):
-        taken, count = _run_fleet(list_runtimes(port, token, query, LISTINGS))
+        listing = list_runtimes(port, token, query, LISTINGS, is_all=is_all)
+        taken, count = _run_fleet(listing)
         assert count == expected
         record.add(work, registered, median_ms(taken))

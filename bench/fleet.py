@@ -170,15 +170,33 @@ async def spread(
     return taken
 
 
-async def list_runtimes(port: int, token: str, query: str, runs: int) -> tuple[list[float], int]:
-    """Seconds that each of some listings took, and how many Runtimes the last one named."""
+async def list_runtimes(
+    port: int, token: str, query: str, runs: int, *, is_all: bool
+) -> tuple[list[float], int]:
+    """Seconds that each of some listings took, and how many Runtimes the last one named.
+
+    Args:
+        query: Of the first page, not empty.
+        is_all: Whether the other pages are asked for too, up to the last one.
+    """
     peer = await Peer.connect(port, token)
     taken: list[float] = []
-    answer = await peer.ask("GET", f"/v1/runtimes{query}")
-    for _ in range(runs):
+    count = 0
+    for _ in range(runs + 1):
         started = time.perf_counter()
-        answer = await peer.ask("GET", f"/v1/runtimes{query}")
+        count = await _list_pages(peer, f"/v1/runtimes?{query}", is_all=is_all)
         taken.append(time.perf_counter() - started)
     await peer.close()
-    assert answer.status == 200, answer.body[:300]
-    return taken, len(json.loads(answer.body)["runtimes"])
+    return taken[1:], count
+
+
+async def _list_pages(peer: Peer, path: str, *, is_all: bool) -> int:
+    count, after = 0, ""
+    while True:
+        answer = await peer.ask("GET", path + after)
+        assert answer.status == 200, answer.body[:300]
+        page = json.loads(answer.body)
+        count += len(page["runtimes"])
+        if page["next"] is None or not is_all:
+            return count
+        after = f"&after={page['next']}"

@@ -96,8 +96,9 @@ _FANOUT = (
     Target("fanout", "publish to ACK, the last of a fleet"),
     Target("fanout", "idle long polls, memory", 150, None, "MB"),
     Target("fanout", "idle long polls, CPU", 2, None, "%"),
-    Target("fanout", "registered Runtimes, listed", 50),
+    Target("fanout", "registered Runtimes, first page", 50),
     Target("fanout", "registered Runtimes, filtered by label", 50),
+    Target("fanout", "registered Runtimes, all pages"),
 )
 _GROWTH = (
     Target("growth", "growth with files: full sync", LINEAR, None, "exp"),
