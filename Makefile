@@ -31,7 +31,7 @@ fuzz: $(STAMP)  ## every parser under atheris: FUZZ_SECONDS=600 in all, FUZZ_TAR
 	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS) $(FUZZ_TARGETS)
 
 BENCH_STAMP := $(VENV)/.installed-bench
-bench: $(BENCH_STAMP)  ## every target against git and the other peers, an hour: BENCH_ARGS="--only resolve"
+bench: $(BENCH_STAMP)  ## every target against git and the other peers: BENCH_ARGS="--only resolve"
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
 bench-quick: $(BENCH_STAMP)  ## the same in small, in under three minutes: shows that all is measured
