@@ -58,7 +58,7 @@ def main() -> None:
         failed = _run(suites, scale, record)
     except KeyboardInterrupt:
         sys.exit("interrupted")
-    about = describe_machine()
+    about = describe_machine() | {"clients": str(scale.clients), "runs": str(scale.runs)}
     if options.beside is not None:
         before = read_json(options.beside, record, suites)
         if before != about["commit"]:
