@@ -71,15 +71,18 @@ def add_measures(entries: Iterable[tuple[TreeEntry, Measure | int]]) -> Measure:
         entries: Each with the measure of a directory or the size of a file.
     """
     files = size_bytes = depth = path_bytes = 0
-    for entry, part in entries:
-        name_bytes = len(entry.name.encode("utf-8"))
+    for (name, _, _), part in entries:
+        longest = len(name) if name.isascii() else len(name.encode("utf-8"))
         if isinstance(part, int):
-            files, size_bytes = files + 1, size_bytes + part
-            path_bytes = max(path_bytes, name_bytes)
+            files += 1
+            size_bytes += part
         else:
-            files, size_bytes = files + part.files, size_bytes + part.size_bytes
+            files += part.files
+            size_bytes += part.size_bytes
             depth = max(depth, part.depth + 1)
-            path_bytes = max(path_bytes, name_bytes + 1 + part.path_bytes)
+            longest += 1 + part.path_bytes
+        if longest > path_bytes:  # noqa: PLR1730  (a call for each entry costs more than the rest)
+            path_bytes = longest
     return Measure(files, size_bytes, depth, path_bytes)
 
 
