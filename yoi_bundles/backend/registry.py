@@ -286,6 +286,25 @@ class Registry:
         """All that is known of the bundles on every Runtime, or on some."""
         return self._bundles(only)
 
+    def newest_held(self, workspace: WorkspaceId, limit: int) -> tuple[Digest, ...]:
+        """The bundles that Runtimes took last, those of most Runtimes first."""
+        newest = (
+            # SQLite takes the other columns from the row that has the maximum.
+            select(BUNDLES.c.digest, func.max(BUNDLES.c.last_fetched))
+            .where(BUNDLES.c.workspace == str(workspace))
+            .where(BUNDLES.c.state.in_(("accepted", "active")))
+            .group_by(BUNDLES.c.runtime_id)
+            .subquery()
+        )
+        query = (
+            select(newest.c.digest)
+            .group_by(newest.c.digest)
+            .order_by(func.count().desc(), newest.c.digest)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return tuple(Digest(text) for text in connection.execute(query).scalars())
+
     def _bundles(
         self, only: Sequence[RuntimeId] | None
     ) -> dict[RuntimeId, tuple[BundleOnRuntime, ...]]:

@@ -14,9 +14,11 @@ from yoi_bundles.backend.fleet import Fleet
 from yoi_bundles.backend.publishing import open_publishing
 from yoi_bundles.backend.ready import ReadyAnswers
 from yoi_bundles.backend.registry import Registry, RuntimeIdentity
+from yoi_bundles.backend.shelf import KEEP_BYTES
 from yoi_bundles.backend.sync import Connect, PushSync, PushTokens
 from yoi_bundles.backend.views import browser_runtimes, browser_workspace
 from yoi_bundles.backend.visibility_file import read_visibility
+from yoi_bundles.backend.warming import Warming
 from yoi_bundles.errors import (
     BundleMissingError,
     InvalidInputError,
@@ -54,13 +56,19 @@ class Backend:
         clock: Callable[[], datetime],
         limits: Limits,
         connect: Connect,
+        bundle_cache_bytes: int,
     ) -> None:
         create_data_directory(data)
         self.publishing, self._repositories = open_publishing(data, clock, limits)
         self._registry = Registry(data / "registry.sqlite3")
-        self._files = BundleFiles(data / "bundle-files")
+        self._files = BundleFiles(data / "bundle-files", bundle_cache_bytes)
         tokens = PushTokens(data / "push-tokens")
         self._push = PushSync(self._registry, self._files, clock=clock, connect=connect)
+        self._warming = Warming(
+            self._files,
+            find_store=self._repositories.find,
+            find_held=self._registry.newest_held,
+        )
         self._visibility_file: Path | None = None
         self.fleet = Fleet(
             self._registry, visibility, tokens, workspaces=self._repositories.list, clock=clock
@@ -79,6 +87,7 @@ class Backend:
         limits: Limits = DEFAULT_LIMITS,
         connect: Connect | None = None,
         runtime_ca_file: Path | None = None,
+        bundle_cache_bytes: int | None = None,
     ) -> Backend:
         """Open the Backend kept in a directory, or make it.
 
@@ -89,6 +98,7 @@ class Backend:
             limits: Bounds of what may be published.
             connect: How a Runtime is reached, for tests that misbehave.
             runtime_ca_file: Certificates to trust when Runtimes are called.
+            bundle_cache_bytes: Most bytes of finished bundle files that are kept; None: 1 GiB.
 
         Raises:
             InvalidInputError: The visibility policy is wrong.
@@ -100,12 +110,20 @@ class Backend:
         elif not isinstance(visibility, VisibilityPolicy):
             visibility = VisibilityPolicy(schema=1)
         connect = connect or PushTokens(data / "push-tokens", runtime_ca_file).connect
-        backend = cls(data, visibility, clock=clock, limits=limits, connect=connect)
+        backend = cls(
+            data,
+            visibility,
+            clock=clock,
+            limits=limits,
+            connect=connect,
+            bundle_cache_bytes=bundle_cache_bytes or KEEP_BYTES,
+        )
         backend._visibility_file = file
         return backend
 
     def close(self) -> None:
         """Close repositories and the registry."""
+        self._warming.close()
         self._repositories.close()
         self._registry.close()
 
@@ -119,6 +137,10 @@ class Backend:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def build_ahead(self) -> None:
+        """After each publish from now on, build what most Runtimes will ask for."""
+        self.publishing.bell.listen(self._warming.begin)
 
     def reload_visibility(self) -> None:
         """Read the visibility policy's file again; a broken one leaves the old rules in force."""

@@ -37,6 +37,13 @@ def command() -> None:
 @runtime_ca_option
 @data_option
 @request_options
+@click.option(
+    "--bundle-cache-mib",
+    default=1024,
+    show_default=True,
+    type=click.IntRange(1, 1024 * 1024),
+    help="Finished bundle files kept on the disk, in MiB.",
+)
 @click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning"]))
 def serve_(
     *,
@@ -45,6 +52,7 @@ def serve_(
     runtime_ca_file: Path | None,
     data: Path,
     request_limits: RequestLimits,
+    bundle_cache_mib: int,
     log_level: str,
 ) -> None:
     """Serve the Backend of the data directory over HTTP until interrupted.
@@ -56,9 +64,12 @@ def serve_(
 
     verify_listen(listen)
     with (
-        open_backend(data, visibility, runtime_ca_file) as backend,
+        open_backend(
+            data, visibility, runtime_ca_file, bundle_cache_bytes=bundle_cache_mib * 1024 * 1024
+        ) as backend,
         reloading(backend.reload_visibility),
     ):
+        backend.build_ahead()
         serve(
             create_app(backend, request_limits=request_limits),
             listen,

@@ -242,7 +242,11 @@ def runtime_ca_option(function: F) -> F:
 
 
 def open_backend(
-    data: Path, visibility: Path | None = None, runtime_ca_file: Path | None = None
+    data: Path,
+    visibility: Path | None = None,
+    runtime_ca_file: Path | None = None,
+    *,
+    bundle_cache_bytes: int | None = None,
 ) -> Backend:
     """The Backend in a data directory.
 
@@ -251,7 +255,12 @@ def open_backend(
     """
     from yoi_bundles.backend.service import Backend
 
-    return Backend.open(data / "backend", visibility=visibility, runtime_ca_file=runtime_ca_file)
+    return Backend.open(
+        data / "backend",
+        visibility=visibility,
+        runtime_ca_file=runtime_ca_file,
+        bundle_cache_bytes=bundle_cache_bytes,
+    )
 
 
 def open_runtime(data: Path, policy: Path | None, runtime_id: str = "local") -> Runtime:

@@ -1,0 +1,72 @@
+"""Files built ahead: for what Runtimes hold, bounded, and never in the way."""
+
+from __future__ import annotations
+
+import pytest
+from house import START, TEAM
+
+from yoi_bundles.backend import warming
+from yoi_bundles.model.ids import RuntimeId
+from yoi_bundles.wire.messages import BundleOnRuntime
+
+
+@pytest.fixture
+def backend(house):
+    opened = house.backend()
+    opened.build_ahead()
+    return opened
+
+
+def hold(house, backend, name, *revisions) -> None:
+    """A Runtime that took these revisions, one an hour."""
+    house.register(backend, name)
+    for revision in revisions:
+        house.clock.advance(hours=1)
+        noted = BundleOnRuntime(
+            workspace=TEAM, digest=revision.digest, state="accepted", last_fetched=house.clock()
+        )
+        backend._registry.note_bundle(RuntimeId(name), noted)
+
+
+def built(backend) -> set[str]:
+    """Scopes of the files that were built."""
+    thread = backend._warming._thread
+    if thread is not None:
+        thread.join(20)
+    return {path.stem.partition("-")[2] for path in backend._files._root.rglob("*.bundle")}
+
+
+def test_what_most_runtimes_took_last_is_built_for_the_next_revision(house, backend, monkeypatch):
+    monkeypatch.setattr(warming, "WARMED_BASES", 2)
+    line = [house.publish(backend, prompts__role__coder=f"\n{text}\n").revision for text in "abcd"]
+    for number, held in enumerate([line[:1], line[:2], line[1:2], line[1:3], line[:3]]):
+        hold(house, backend, f"rt-{number}", *held)
+    assert built(backend) == set()
+
+    house.publish(backend, prompts__role__coder="\nBe exact.\n")
+
+    assert built(backend) == {str(line[1].commit), str(line[2].commit)}
+
+
+def test_a_build_that_fails_is_logged_and_the_next_one_goes_on(house, backend, caplog, monkeypatch):
+    first = house.publish(backend).revision
+    hold(house, backend, "rt-1", first)
+    place = house.root / "backend" / "bundle-files"
+    place.write_text("in the way")
+    house.publish(backend, prompts__role__coder="\nBe exact.\n")
+    built(backend)
+    assert "store_error" in caplog.text
+
+    place.unlink()
+    house.publish(backend, prompts__role__coder="\nBe quick.\n")
+
+    assert built(backend) == {str(first.commit)}
+
+
+def test_after_the_close_nothing_is_built(house, backend):
+    hold(house, backend, "rt-1", house.publish(backend).revision)
+    backend._warming.close()
+
+    house.publish(backend, prompts__role__coder="\nBe exact.\n")
+
+    assert (built(backend), house.clock() > START) == (set(), True)
