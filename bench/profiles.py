@@ -1,4 +1,4 @@
-"""``python -m bench.profiles``: where the time of a fresh sync and of a publish goes.
+"""``python -m bench.profiles``: where the time of a sync, an increment and a publish goes.
 
 Own time by module, built-in functions by name, of the middle one of several runs. A profiler slows
 calls down and not waiting, so shares are to be read, not milliseconds.
@@ -12,6 +12,7 @@ import pstats
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -43,10 +44,15 @@ def _profile_all(root: Path, size: int, runs: int) -> None:
     visibility.write_text(VISIBILITY)
     work = root / "work"
     write_files(work, files)
-    with Backend.open(root / "backend", visibility=visibility) as backend:
+    with ExitStack() as stack:
+        backend = stack.enter_context(Backend.open(root / "backend", visibility=visibility))
         publisher = WorkspacePublisher(work)
         publisher.publish(backend.publishing, provenance=PROVENANCE)
-        publishes, syncs = [], []
+        publishes, syncs, increments = [], [], []
+        first = backend.publishing.workspace(WORKSPACE).head
+        assert first is not None
+        holder = stack.enter_context(Runtime.open(root / "holder", policy=policy))
+        _sync(backend, holder, first)
         for turn in range(1, runs + 1):
             after = edit(files, turn)
             write_changed(work, files, after)
@@ -58,12 +64,15 @@ def _profile_all(root: Path, size: int, runs: int) -> None:
             assert head is not None
             with Runtime.open(root / f"rt-{turn}", policy=policy) as runtime:
                 syncs.append(_profile(partial(_sync, backend, runtime, head)))
+            increments.append(_profile(partial(_sync, backend, holder, head)))
         _print(f"fresh sync, {size} files", syncs)
+        _print(f"one-file increment, {size} files", increments)
         _print(f"publish one changed file of {size}", publishes)
 
 
 def _sync(backend: Backend, runtime: Runtime, head: Revision) -> None:
-    file = backend.bundle_file(head.digest, workspace=WORKSPACE, is_shallow=True)
+    haves = runtime.held.haves(WORKSPACE)
+    file = backend.bundle_file(head.digest, workspace=WORKSPACE, haves=haves, is_shallow=not haves)
     with file.path.open("rb") as data:
         assert runtime.put_bundle(
             WORKSPACE, head.digest, iter(lambda: data.read(65536), b"")
