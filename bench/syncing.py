@@ -41,19 +41,24 @@ def _measure_syncs(stage: Stage, runs: int, record: Record) -> None:
     full: list[tuple[float, float]] = []
     tip: list[tuple[float, float]] = []
     one: list[tuple[float, float]] = []
+    durable: list[tuple[float, float]] = []
     for _ in range(runs + 1):
         with stage.runtime() as (runtime, follower):
-            bare, shallow = stage.make_bare(), stage.make_bare()
+            bare, shallow, synced = (stage.make_bare() for _ in range(3))
+            git(synced, "config", "core.fsync", "all")
+            _fetch(stage, synced)
             full.append(_sync_both(stage, follower, bare))
             tip.append((full[-1][0], _fetch(stage, shallow, "--depth=1")))
             stage.publish_everywhere()
             one.append(_sync_both(stage, follower, bare))
+            durable.append((one[-1][0], _fetch(stage, synced)))
             assert runtime.bundle_status(stage.head().digest, WORKSPACE).is_current
-            shutil.rmtree(bare)
-            shutil.rmtree(shallow)
+            for path in (bare, shallow, synced):
+                shutil.rmtree(path)
     record.add_pairs("fresh sync", size, full)
     record.add_pairs("fresh sync, git --depth=1", size, tip)
     record.add_pairs("one-file increment", size, one)
+    record.add_pairs("one-file increment, git core.fsync=all", size, durable)
 
 
 def _sync_both(stage: Stage, follower: Follower, bare: Path) -> tuple[float, float]:

@@ -59,6 +59,7 @@ _SYNCING = (
     Target("syncing", "fresh sync", 1.0, "git", limits={"50": 1 / 2, "1000": 0.7, "10000": 1.0}),
     Target("syncing", "fresh sync, git --depth=1", None, "git"),
     Target("syncing", "one-file increment", 1 / 5, "git"),
+    Target("syncing", "one-file increment, git core.fsync=all", None, "git"),
     Target("syncing", "publish one changed file, warm", 1.0, "git"),
     Target("syncing", "bytes of a full bundle", 1.05, "git", "KiB"),
     Target("syncing", "bytes of a first bundle, tip alone", 1.05, "git", "KiB"),
