@@ -310,7 +310,7 @@ def test_registering_listing_and_unregistering_runtimes(yoi):
 
     assert made["token"].startswith("yoi_")
     assert "region=eu" in listed
-    assert none == {"runtimes": []}
+    assert none == {"runtimes": [], "next": None}
     assert "never seen" in status
     assert gone == OK
     assert yoi("runtime", "status", "eu-1").code == NOT_FOUND
