@@ -32,7 +32,7 @@ def test_a_registration_with_a_wrong_value_is_refused(yoi, arguments, said):
     assert "(invalid_input)" in ran.err
     assert "hunter2" not in ran.err
     assert ":pw@" not in ran.err
-    assert yoi("runtime", "list", "--json").json == {"runtimes": []}
+    assert yoi("runtime", "list", "--json").json == {"runtimes": [], "next": None}
 
 
 @pytest.mark.parametrize(
