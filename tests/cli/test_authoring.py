@@ -174,6 +174,15 @@ def test_verify_finds_nothing_in_a_sound_repository(team):
     assert ran.json["reports"][0]["objects"] > 90
 
 
+def test_verify_all_is_everything_and_takes_no_workspace(team):
+    assert team("verify", "--all", "--json").json == team("verify", "--json").json
+
+    ran = team("verify", "team", "--all")
+
+    assert ran.code == USAGE
+    assert "--all is everything" in ran.err
+
+
 def test_verify_finds_a_damaged_object(team, tmp_path):
     team("publish", "team")
     pack = next((tmp_path / "data").rglob("*.pack"))

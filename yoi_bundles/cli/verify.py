@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.command("verify")
 @click.argument("workspace", required=False)
 @click.argument("revision", required=False)
+@click.option("--all", "is_all", is_flag=True, help="Everything that is held: the default.")
 @click.option(
     "--signatures", "is_signatures", is_flag=True, help="Verify signatures under the host policy."
 )
@@ -37,6 +38,7 @@ def command(
     *,
     workspace: str | None,
     revision: str | None,
+    is_all: bool,
     is_signatures: bool,
     allowed_signers: Path | None,
     policy: Path | None,
@@ -52,6 +54,8 @@ def command(
     from yoi_bundles.runtime.audit import audit_data
     from yoi_bundles.runtime.signature_audit import audit_signatures
 
+    if is_all and workspace is not None:
+        raise click.UsageError("--all is everything: name no WORKSPACE")
     trust = None
     if is_signatures or allowed_signers is not None:
         trust = _trust(allowed_signers, policy, data)
