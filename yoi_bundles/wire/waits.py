@@ -191,18 +191,28 @@ class Waits(Generic[K]):
 
     async def _tick(self) -> None:
         clock = asyncio.get_running_loop().time
-        while self._waiting:
-            started = clock()
-            for end in [one for one in self._ends if one * TICK_SECONDS <= started]:
-                _wake(self._ends[end])
-            for key in list(self._waiting):
-                now = self._look(key)
-                if now != self._seen.get(key):
-                    self._seen[key] = now
-                    _wake(self._waiting[key])
-            spent = clock() - started
-            await asyncio.sleep(max(TICK_SECONDS, spent / _BUSY_PART))
-        self._ticking = None
+        try:
+            while self._waiting:
+                started = clock()
+                self._look_round(started)
+                spent = clock() - started
+                await asyncio.sleep(max(TICK_SECONDS, spent / _BUSY_PART))
+        finally:
+            # Should a look fail, nobody waits on without a clock: all ask again, and the next
+            # who waits has a new one.
+            self._ticking = None
+            for members in self._waiting.values():
+                _wake(members)
+
+    def _look_round(self, now_seconds: float) -> None:
+        """Wake whose time is over, and who waits for what has changed."""
+        for end in [one for one in self._ends if one * TICK_SECONDS <= now_seconds]:
+            _wake(self._ends[end])
+        for key in list(self._waiting):
+            now = self._look(key)
+            if now != self._seen.get(key):
+                self._seen[key] = now
+                _wake(self._waiting[key])
 
 
 def _never(callback: Callable[[], None] | None) -> None:

@@ -166,3 +166,23 @@ def test_how_long_somebody_wants_to_wait(headers, seconds):
     raw = [(b"prefer", value.encode()) for value in headers]
 
     assert preferred_wait_seconds(Request({"type": "http", "headers": raw})) == seconds
+
+
+def test_a_look_that_fails_leaves_nobody_waiting_without_a_clock():
+    place = Place()
+
+    def fail(key):
+        raise OSError("the disk is gone")
+
+    async def work(waits):
+        waits._look = fail
+        task = asyncio.create_task(wait(waits))
+        await asyncio.sleep(0)
+        ticking = waits._ticking
+        await task
+        with pytest.raises(OSError, match="the disk is gone"):
+            await ticking
+        waits._look = place.look
+        await wait(waits, seconds=TICK_SECONDS)
+
+    run(work, place)
