@@ -31,6 +31,7 @@ RECHECK_SECONDS = 60.0
 """How long a file is believed to be what was built; then all of it is hashed again."""
 
 SHALLOW = "tip"
+_TEMPORARY = "tmp-"
 _ENTRY_BYTES = KIB
 _KNOWN_BASES = 1024
 
@@ -238,6 +239,9 @@ class BundleFiles:
         path = self._path_of(target, scope)
         # What is served is what was built: a Runtime would refuse anything else, and remember it.
         remove(path)
+        for leftover in path.parent.glob(f"{_TEMPORARY}*"):
+            # Only who holds the lock builds: its builder was killed.
+            leftover.unlink(missing_ok=True)
         bases = () if base is None else (base,)
         with _replaced(path) as temporary:
             with temporary.open("wb") as out:
@@ -269,7 +273,7 @@ def _identity(status: os.stat_result) -> tuple[int, int, int]:
 @contextmanager
 def _replaced(path: Path) -> Iterator[Path]:
     """A file to write that takes the place of another when the block ends without an error."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix="tmp-")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
     os.close(descriptor)
     try:
         yield Path(name)

@@ -46,7 +46,7 @@ class Warming:
             if self._is_closed:
                 return
             self._due.add(workspace)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="warm", daemon=True)
                 self._thread.start()
 

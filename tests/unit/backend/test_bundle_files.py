@@ -256,3 +256,15 @@ def test_a_place_where_no_directory_can_be_is_a_store_error(store, tmp_path):
         BundleFiles(tmp_path / "in-the-way").get(store, store.find_head(), ())
 
     assert raised.value.code == "store_error"
+
+
+def test_what_a_killed_builder_left_behind_is_swept_by_the_next(store, files, tmp_path):
+    directory = tmp_path / "files" / str(TEAM)
+    directory.mkdir(parents=True)
+    (directory / "tmp-abandoned").write_bytes(b"half a file")
+
+    made = files.get(store, store.find_head(), ())
+
+    assert sorted(path.name for path in directory.iterdir()) == sorted(
+        ["lock", made.path.name, made.path.with_suffix(".sha256").name]
+    )
