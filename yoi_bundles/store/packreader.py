@@ -109,8 +109,12 @@ class ReceivedPack:
         """
         kept = self._kept.get(oid)
         if kept is not None:
+            # A base of many stays, however long ago it was made.
+            self._kept.move_to_end(oid)
             return kept
-        return self._rebuild(self.objects[oid])
+        data = self._rebuild(self.objects[oid])
+        self._keep(oid, data)
+        return data
 
     def read_base(self, oid: Oid) -> bytes:
         """Bytes of a base that is not in the pack, from memory or from where it was found.
@@ -314,7 +318,7 @@ class ReceivedPack:
         return oid
 
     def _keep(self, oid: Oid, data: bytes) -> None:
-        """Remember bytes while there is room; the oldest go first."""
+        """Remember bytes while there is room; what was not read for longest goes first."""
         if len(data) > _KEPT_BYTES // 4:
             return
         self._kept[oid] = data
