@@ -20,9 +20,16 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Revision
+from yoi_bundles.store.directories import (
+    ROW_COST_BYTES,
+    Directory,
+    Step,
+    directory_of,
+    parse_directory,
+)
 from yoi_bundles.store.history import History
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.objects import Kind, Oid, TreeEntry, parse_tree
+from yoi_bundles.store.objects import Kind, Oid, TreeEntry
 from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.trees import compare_trees
 
@@ -62,6 +69,32 @@ class Measure(NamedTuple):
             raise ForbiddenPathError(
                 "a path is too long", limit=limits.path_bytes, limit_name="path_bytes"
             )
+
+    def replace(
+        self,
+        removed: Iterable[tuple[TreeEntry, Measure | int]],
+        added: Iterable[tuple[TreeEntry, Measure | int]],
+    ) -> Measure | None:
+        """The measure of a directory after some of its entries were changed.
+
+        Args:
+            removed: Entries it has, with their measures.
+            added: Those it has instead.
+
+        Returns:
+            None if all entries must be looked at, since the deepest or longest may be gone.
+        """
+        old, new = add_measures(removed), add_measures(added)
+        if (old.depth == self.depth and new.depth < old.depth) or (
+            old.path_bytes == self.path_bytes and new.path_bytes < old.path_bytes
+        ):
+            return None
+        return Measure(
+            self.files - old.files + new.files,
+            self.size_bytes - old.size_bytes + new.size_bytes,
+            max(self.depth, new.depth),
+            max(self.path_bytes, new.path_bytes),
+        )
 
 
 def add_measures(entries: Iterable[tuple[TreeEntry, Measure | int]]) -> Measure:
@@ -204,7 +237,7 @@ class ClosureCheck:
         """Of every tree that was looked at."""
         # What other limits let pass is looked at again.
         self._is_known_safe = limits.name_bytes >= objects.limits.name_bytes
-        self._entries: dict[Oid, tuple[TreeEntry, ...]] = {}
+        self._parsed: dict[Oid, Directory] = {}
         self._parsed_entries = 0
         self.used: set[Oid] = set()
 
@@ -257,39 +290,65 @@ class ClosureCheck:
         _verify_kind(oid, kind, wanted)
 
     def _visit_entries(self, tree: Oid, before: Oid | None, depth: int) -> Measure:
-        base = self._load(before)
-        entries = self._parse(tree, base)
-        old = {(entry.name, entry.is_tree): entry.oid for entry in base}
-        return add_measures(
+        step = self._parse(tree, None if before is None else self._load(before))
+        old = {(entry.name, entry.is_tree): entry.oid for entry in step.removed}
+        added = [
             (entry, self._visit(entry.oid, old.get((entry.name, True)), depth + 1))
             if entry.is_tree
             else (entry, self._visit_blob(entry.oid, old.get((entry.name, False))))
-            for entry in entries
-        )
+            for entry in step.added
+        ]
+        if before is None or step.is_whole:
+            return add_measures(added)
+        # What the one before has too was looked at with it.
+        removed = [(entry, self._measure_known(entry)) for entry in step.removed]
+        return self._measure_tree(before).replace(removed, added) or self._measure_again(step)
 
-    def _parse(self, tree: Oid, base: tuple[TreeEntry, ...] = ()) -> tuple[TreeEntry, ...]:
+    def _measure_again(self, step: Step) -> Measure:
+        entries = step.directory.entries
+        self._pack.spend(len(entries) * ROW_COST_BYTES)
+        return add_measures((entry, self._measure_known(entry)) for entry in entries)
+
+    def _measure_tree(self, tree: Oid) -> Measure:
+        known = self.measures.get(tree)
+        return self._book.measure(tree) if known is None else known
+
+    def _measure_known(self, entry: TreeEntry) -> Measure | int:
+        """Of an entry that was looked at, or is held."""
+        if entry.is_tree:
+            return self._measure_tree(entry.oid)
+        packed = self._pack.objects.get(entry.oid)
+        return self._objects.blob_size(entry.oid) if packed is None else packed.size
+
+    def _parse(self, tree: Oid, before: Directory | None) -> Step:
         # (5) the raw bytes of every tree that came are checked here.
-        known = {entry.name.encode("utf-8"): entry.name for entry in base}
-        safe = known if self._is_known_safe else {}
-        entries = parse_tree(self._pack.read(tree), self._limits, safe)
-        self._parsed_entries += len(entries)
-        if len(self._entries) > _MAX_PARSED_TREES or self._parsed_entries > _MAX_PARSED_ENTRIES:
-            self._entries, self._parsed_entries = {}, len(entries)
-        self._entries[tree] = entries
-        return entries
+        step = parse_directory(
+            self._pack.read(tree),
+            before if self._is_known_safe else None,
+            self._limits,
+            self._pack.spend,
+        )
+        self._keep(tree, step.directory)
+        return step
 
-    def _load(self, tree: Oid | None) -> tuple[TreeEntry, ...]:
-        """Entries of a tree of the parent: checked before, or held."""
-        if tree is None:
-            return ()
-        known = self._entries.get(tree)
+    def _keep(self, tree: Oid, directory: Directory) -> None:
+        self._parsed_entries += len(directory.entries)
+        if len(self._parsed) > _MAX_PARSED_TREES or self._parsed_entries > _MAX_PARSED_ENTRIES:
+            self._parsed, self._parsed_entries = {}, len(directory.entries)
+        self._parsed[tree] = directory
+
+    def _load(self, tree: Oid) -> Directory:
+        """A tree of the parent: checked before, or held."""
+        known = self._parsed.get(tree)
         if known is not None:
             return known
         if tree in self._pack.objects:
-            return self._parse(tree)
+            return self._parse(tree, None).directory
         entries = self._objects.read_tree(tree)
         self._held.note(entries)
-        return entries
+        directory = directory_of(entries)
+        self._keep(tree, directory)
+        return directory
 
     def _visit_blob(self, oid: Oid, before: Oid | None) -> int:
         packed = self._pack.objects.get(oid)

@@ -52,6 +52,19 @@ class TreeEntry(NamedTuple):
     oid: Oid
 
 
+class Rows(NamedTuple):
+    """Some entries of a directory.
+
+    Args:
+        has_new_names: One has a name that was not known.
+        last_key: What the next must come after in git's order.
+    """
+
+    entries: tuple[TreeEntry, ...]
+    has_new_names: bool
+    last_key: bytes
+
+
 def hash_object(kind: int, data: bytes) -> Oid:
     """The id of an object: SHA-256 over type, length and content."""
     header = b"%s %d\0" % (_NAMES[kind], len(data))
@@ -67,9 +80,10 @@ def kind_name(kind: int) -> str:
     return _NAMES[kind].decode("ascii")
 
 
-def _sort_key(name: bytes, is_tree: bool) -> bytes:
+def sort_key(entry: TreeEntry) -> bytes:
     """Git orders entries as if directory names ended with a slash."""
-    return name + b"/" if is_tree else name
+    name = entry.name.encode("utf-8")
+    return name + b"/" if entry.is_tree else name
 
 
 def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
@@ -78,25 +92,19 @@ def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
     Args:
         entries: In any order; names are not checked here.
     """
-    rows = sorted(
-        (_sort_key(entry.name.encode("utf-8"), entry.is_tree), entry) for entry in entries
-    )
     return b"".join(
         b"%s %s\0%s"
         % (TREE_MODE if entry.is_tree else FILE_MODE, entry.name.encode("utf-8"), entry.oid)
-        for _, entry in rows
+        for entry in sorted(entries, key=sort_key)
     )
 
 
-def parse_tree(
-    raw: bytes, limits: Limits = DEFAULT_LIMITS, known: Mapping[bytes, str] = _NO_NAMES
-) -> tuple[TreeEntry, ...]:
+def parse_tree(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[TreeEntry, ...]:
     """Parse a directory whose every entry follows the rules of a bundle.
 
     Args:
         raw: Content of a tree object.
         limits: Bounds; ``tree_entries`` and ``name_bytes`` apply.
-        known: Names of one directory that has passed these rules under the same limits.
 
     Raises:
         MalformedBundleError: Not a tree, not in order, or a name twice.
@@ -106,32 +114,67 @@ def parse_tree(
 
     Source: docs/format.md, "Trees"; git's fsck_tree.
     """
+    entries = parse_rows(raw, 0, len(raw), b"", limits).entries
+    verify_entry_count(len(entries), limits)
+    verify_siblings(entry.name for entry in entries)
+    return entries
+
+
+def parse_rows(
+    raw: bytes,
+    start: int,
+    stop: int,
+    previous: bytes,
+    limits: Limits,
+    *,
+    known: Mapping[bytes, str] = _NO_NAMES,
+) -> Rows:
+    """Parse some rows of a directory; how many there may be, and which collide, is not looked at.
+
+    Args:
+        raw: Content of a tree object.
+        start: Where the first row begins.
+        stop: Where the last one must end.
+        previous: What the first must come after in git's order; see `sort_key`.
+        limits: Bounds; ``name_bytes`` applies.
+        known: Names that have passed these rules under limits no wider.
+
+    Raises:
+        MalformedBundleError: Not rows from start to stop, or not in order.
+        ForbiddenModeError: An entry that is neither a regular file nor a directory.
+        ForbiddenPathError: A name that is unsafe.
+    """
     entries: list[TreeEntry] = []
-    position, previous, end = 0, b"", len(raw)
-    match_entry, is_any_new = _ENTRY.match, False
-    while position < end:
-        match = match_entry(raw, position)
+    position, has_new_names, match_entry = start, False, _ENTRY.match
+    while position < stop:
+        match = match_entry(raw, position, stop)
         if match is None:
             raise MalformedBundleError("a tree entry is truncated or has no mode")
         mode, name, oid = match.groups()
         is_tree = mode != FILE_MODE and _verify_directory(mode, oid)
         text = known.get(name)
         if text is None:
-            text, is_any_new = _verify_name(name, limits), True
+            text, has_new_names = _verify_name(name, limits), True
         entries.append(TreeEntry(text, is_tree, oid))
         key = name + b"/" if is_tree else name  # git's order
         if key <= previous:
             raise MalformedBundleError("tree entries are out of order or double")
         previous, position = key, match.end()
-    if len(entries) > limits.tree_entries:
+    return Rows(tuple(entries), has_new_names, previous)
+
+
+def verify_entry_count(count: int, limits: Limits) -> None:
+    """Check how many entries a directory has.
+
+    Raises:
+        TooLargeError: More than ``tree_entries``.
+    """
+    if count > limits.tree_entries:
         raise TooLargeError(
             "a directory has too many entries",
             limit=limits.tree_entries,
             limit_name="tree_entries",
         )
-    if is_any_new or len({entry.name for entry in entries}) < len(entries):
-        verify_siblings(entry.name for entry in entries)
-    return tuple(entries)
 
 
 def _verify_directory(mode: bytes, oid: Oid) -> bool:

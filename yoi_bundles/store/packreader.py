@@ -211,7 +211,7 @@ class ReceivedPack:
 
     def _inflate(self, position: int, size: int) -> tuple[bytes, int]:
         """Inflate exactly ``size`` bytes; the stream must end there and nowhere else."""
-        self._spend(size)
+        self.spend(size)
         if position >= self._end:
             raise MalformedBundleError("the pack ends inside an object")
         if size > (self._end - position) * self._limits.inflate_ratio:
@@ -231,8 +231,15 @@ class ReceivedPack:
             raise MalformedBundleError("an object's data is longer or shorter than it says")
         return data, end - len(stream.unused_data)
 
-    def _spend(self, size: int) -> None:
-        """Count work, also that of inflating a base again: no pack can ask for more."""
+    def spend(self, size: int) -> None:
+        """Count work, also that of inflating a base again: no pack can ask for more.
+
+        Args:
+            size: Bytes inflated, or what could be inflated in the same time.
+
+        Raises:
+            TooLargeError: All of it passes ``inflated_bytes``.
+        """
         self._work_left -= size
         if self._work_left < 0:
             raise _too_large("inflated_bytes", self._limits.inflated_bytes)
@@ -271,8 +278,8 @@ class ReceivedPack:
         if depth > self._limits.delta_depth:
             raise _too_large("delta_depth", self._limits.delta_depth)
         room = min(self._limits.object_bytes, self._work_left)
-        data = apply_delta(base, delta, room, self._spend)
-        self._spend(len(data))
+        data = apply_delta(base, delta, room, self.spend)
+        self.spend(len(data))
         return data
 
     def _finish(self, offset: int, kind: Kind, data: bytes, depth: int) -> Oid:
@@ -348,7 +355,7 @@ class ReceivedPack:
     def _load_base(self, oid: Oid) -> tuple[int, bytes] | None:
         """A held base; looking for one that is not held costs as much as a large one."""
         found = self._find_base(oid)
-        self._spend(_MISSED_BASE_COST_BYTES if found is None else len(found[1]))
+        self.spend(_MISSED_BASE_COST_BYTES if found is None else len(found[1]))
         return found
 
     def _rebuild(self, packed: PackedObject) -> bytes:
@@ -370,8 +377,8 @@ class ReceivedPack:
             data, _ = self._inflate(*self._table.stream(offset))
         for link in reversed(chain):
             delta, _ = self._inflate(*self._table.stream(link))
-            data = apply_delta(data, delta, self._limits.object_bytes, self._spend)
-            self._spend(len(data))
+            data = apply_delta(data, delta, self._limits.object_bytes, self.spend)
+            self.spend(len(data))
         return data
 
 

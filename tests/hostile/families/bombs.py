@@ -23,6 +23,7 @@ from builder import (
     encode_commit,
     encode_rows,
     header,
+    insert,
     number,
     oid_of,
     rng,
@@ -212,32 +213,78 @@ def deltas_400000_waiting(world: World) -> Upload:
     return upload(world, pack)
 
 
-@FAMILY.case
-def history_of_large_directories(world: World) -> Upload:
-    """300 commits, each with another tree of 20,000 names that deltas make of the one before."""
-    pack, made = Pack(), Objects()
+def large_directories(count: int, *, grow: bool) -> tuple[Objects, list[bytes]]:
+    """Trees of 20,000 names, each with another row than the one before, or with one more."""
+    made = Objects()
     blob = made.blob(b"x\n")
-    raw = encode_rows(Row(b"100644", b"n%06d" % i, blob) for i in range(19_990))
-    at = pack.add(2, raw)
-    width, tip = len(raw) // 19_990, world.head
-    for step in range(300):
-        if step:
-            new_blob = made.blob(b"x%d\n" % step)
-            start = (step + 1) * width - 32
-            new = raw[:start] + new_blob + raw[start + 32 :]
-            body = delta(
-                len(raw),
-                len(new),
-                *big_copies(0, start),
-                b"\x20" + new_blob,
-                *big_copies(start + 32, len(raw)),
-            )
-            at = pack.ofs(at, body) if step % 50 else pack.add(2, new)
-            raw = new
+    raw = encode_rows(Row(b"100644", b"n%06d" % i, blob) for i in range(19_990 - grow * count))
+    width, trees = len(raw) // (19_990 - grow * count), [raw]
+    for step in range(1, count):
+        at = (step + 1) * width + grow * (step - 1) * (width + 1)
+        new = Row(b"100644", b"n%06d" % step + b"a" * grow, made.blob(b"x%d\n" % step))
+        raw = raw[: at if grow else at - width] + encode_rows([new]) + raw[at:]
+        trees.append(raw)
+    return made, trees
+
+
+def history_of(world: World, made: Objects, trees: list[bytes], order: list[int]) -> Upload:
+    """A commit for each tree; each tree a delta on the one that stands before it in an order."""
+    pack, tip, last = Pack(), world.head, 0
+    for step, raw in enumerate(trees):
         tip = made.add(COMMIT, encode_commit(oid_of(2, raw), tip, world.next_number + step))
+    for place, step in enumerate(order):
+        if place % 50 == 0:
+            last = pack.add(2, trees[step])
+        else:
+            last = pack.ofs(last, tree_delta(trees[order[place - 1]], trees[step]))
     for kind, data in made.made.values():
         pack.add(kind, data)
-    return Upload(header(tip, world.head) + pack.encode(), oid_of(2, raw).hex())
+    return Upload(header(tip, world.head) + pack.encode(), oid_of(2, trees[-1]).hex())
+
+
+@FAMILY.case
+def history_of_large_directories(world: World) -> Upload:
+    """300 commits, each with another tree of 20,000 names that a delta makes of the one before."""
+    made, trees = large_directories(300, grow=False)
+    return history_of(world, made, trees, list(range(len(trees))))
+
+
+@FAMILY.case
+def history_of_growing_directories(world: World) -> Upload:
+    """300 commits, each with one name more, which 20,000 others may be equal to."""
+    made, trees = large_directories(300, grow=True)
+    return history_of(world, made, trees, list(range(len(trees))))
+
+
+@FAMILY.case
+def history_of_shuffled_directories(world: World) -> Upload:
+    """300 trees of 20,000 names in a history, each a delta on one from elsewhere in it."""
+    made, trees = large_directories(300, grow=False)
+    order = list(range(len(trees)))
+    rng("history-of-shuffled-directories").shuffle(order)
+    return history_of(world, made, trees, order)
+
+
+def tree_delta(base: bytes, target: bytes) -> bytes:
+    """A tree made of another: both ends are copied, what lies between is given."""
+    start = common(base, target)
+    end = min(common(base[::-1], target[::-1]), min(len(base), len(target)) - start)
+    return delta(
+        len(base),
+        len(target),
+        *big_copies(0, start),
+        insert(target[start : len(target) - end]),
+        *big_copies(len(base) - end, len(base)),
+    )
+
+
+def common(one: bytes, other: bytes) -> int:
+    """How many bytes are equal at the start."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
+    return low
 
 
 def big_copies(start: int, end: int) -> list[bytes]:

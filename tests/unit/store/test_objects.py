@@ -91,25 +91,3 @@ def test_the_number_of_entries_is_bounded():
     with pytest.raises(TooLargeError) as caught:
         parse_tree(raw, Limits(tree_entries=4))
     assert caught.value.facts["limit_name"] == "tree_entries"
-
-
-KNOWN = {name.encode(): name for name in ("a", "b", "README")}
-
-
-def test_names_that_passed_before_are_taken_as_they_are():
-    raw = raw_tree((FILE, b"a", ID), (TREE, b"b", ID))
-    assert parse_tree(raw, known=KNOWN) == parse_tree(raw)
-
-
-@pytest.mark.parametrize(
-    "entries",
-    [
-        [(FILE, b"README", ID), (FILE, b"readme", ID)],
-        [(FILE, b"a", ID), (TREE, b"a", ID)],
-        [(FILE, b"CON", ID), (FILE, b"a", ID)],
-    ],
-    ids=["a new name that folds to a known one", "a known name twice", "a new unsafe name"],
-)
-def test_known_names_do_not_excuse_others(entries):
-    with pytest.raises(ForbiddenPathError):
-        parse_tree(raw_tree(*entries), known=KNOWN)
