@@ -260,3 +260,16 @@ def test_what_the_writer_writes_the_reader_reads():
 def test_a_writer_that_was_promised_more_objects_does_not_finish():
     with pytest.raises(ValueError, match="announced"):
         PackWriter(io.BytesIO(), 1).finish()
+
+
+def test_a_base_of_many_stays_in_memory_however_old_it_is(monkeypatch):
+    monkeypatch.setattr(packreader, "_KEPT_BYTES", 2000)
+    forge = Forge()
+    base = b"base" * 30
+    forge.add(Kind.BLOB, base)
+    for number in range(40):
+        forge.add(Kind.BLOB, bytes([number]) * 100)
+        forge.ofs_delta(12, copy_delta(base, b"%03d" % number))
+    # 17,040 if the base is inflated once; 1,560 more if it is forgotten and inflated again.
+    pack = read(forge.pack(), Limits(inflated_bytes=17_500))
+    assert len(pack.objects) == 81
