@@ -10,11 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from yoi_bundles import __version__
+from yoi_bundles.backend.delivery import Delivery
 from yoi_bundles.backend.git_http import advertise_refs, upload_pack
 from yoi_bundles.backend.ready import MAX_HAVES
-from yoi_bundles.backend.registry import RuntimeIdentity
 from yoi_bundles.backend.service import Backend
-from yoi_bundles.errors import BundleError, ForbiddenError
+from yoi_bundles.errors import ForbiddenError
 from yoi_bundles.model.base import build_models
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, WorkspaceId
 from yoi_bundles.model.limits import MIB
@@ -25,10 +25,8 @@ from yoi_bundles.wire.asgi import (
     add_common,
     operation_id,
     require_role,
-    verify_role,
 )
-from yoi_bundles.wire.immutable_file import answer_file
-from yoi_bundles.wire.lean import lean_route
+from yoi_bundles.wire.lean import answer_first
 from yoi_bundles.wire.messages import (
     BUNDLE_MEDIA_TYPE,
     BrowserOverview,
@@ -49,9 +47,7 @@ from yoi_bundles.wire.messages import (
     WorkspaceView,
 )
 from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, Responses, problems
-from yoi_bundles.wire.responses import is_unchanged
-from yoi_bundles.wire.roles import CredentialView
-from yoi_bundles.wire.waits import Waits, has_waited, preferred_wait_seconds
+from yoi_bundles.wire.roles import CredentialView, verify_role
 
 REPORT_BYTES = 8 * MIB
 """A Runtime's report of a thousand bundles, each refused with a long reason."""
@@ -102,8 +98,9 @@ def create_app(
         request_limits=lambda: request_limits,
     )
     # Routes are tried in order: those of a fleet come first.
-    _add_bundles(app, backend)
-    _add_channels(app, backend, request_limits)
+    delivery = Delivery(backend, request_limits)
+    _add_bundles(app, delivery)
+    _add_channels(app, delivery)
     _add_reports(app, backend)
     _add_workspaces(app, backend)
     _add_revisions(app, backend)
@@ -276,7 +273,7 @@ def _add_reports(app: FastAPI, backend: Backend) -> None:
         return backend.overview()
 
 
-def _add_bundles(app: FastAPI, backend: Backend) -> None:
+def _add_bundles(app: FastAPI, delivery: Delivery) -> None:
     def get_bundle(
         digest: Digest,
         request: Request,
@@ -285,24 +282,8 @@ def _add_bundles(app: FastAPI, backend: Backend) -> None:
         history: History = "tip",
     ) -> Response:
         """The smallest bundle file for a holder of the `have` commits."""
-        file = backend.bundle_file(
-            digest,
-            haves=have,
-            workspace=workspace,
-            runtime=_runtime_of(backend, request),
-            is_shallow=history == "tip",
-        )
-        return answer_file(request, file, BUNDLE_MEDIA_TYPE)
-
-    async def find_bundle(request: Request) -> Response | None:
-        try:
-            question = backend.ready.parse_question(
-                request.path_params["digest"], request.scope["query_string"]
-            )
-            file = backend.ready.find_file(question, _runtime_of(backend, request))
-        except BundleError:
-            return None
-        return None if file is None else answer_file(request, file, BUNDLE_MEDIA_TYPE)
+        is_shallow = history == "tip"
+        return delivery.bundle(request.scope, digest, have, workspace, is_shallow=is_shallow)
 
     for method, name in (("GET", "get_bundle"), ("HEAD", "head_bundle")):
         app.router.add_api_route(
@@ -313,71 +294,24 @@ def _add_bundles(app: FastAPI, backend: Backend) -> None:
             tags=["delivery"],
             response_class=Response,
             responses=BUNDLE_RESPONSES,
-            route_class_override=lean_route(find_bundle),
         )
+        answer_first(app, delivery.find_bundle)
 
 
-def _add_channels(app: FastAPI, backend: Backend, request_limits: RequestLimits) -> None:
-    waits = Waits(backend.ready.look, lambda: request_limits.concurrent_requests)
-    backend.publishing.bell.listen(waits.ring)
-    app.state.end_waits = waits.stop
+def _add_channels(app: FastAPI, delivery: Delivery) -> None:
+    app.state.end_waits = delivery.waits.stop
 
-    def get_channel(workspace: WorkspaceId, channel: ChannelName, request: Request) -> Response:
-        """Where a channel points; with `If-None-Match` and `Prefer: wait` the way to get news."""
-        view = backend.channel(workspace, channel, _runtime_of(backend, request))
-        return _answer_channel(request, view)
-
-    async def find_channel(request: Request) -> Response | None:
-        wait_seconds = preferred_wait_seconds(request)
-        try:
-            workspace = WorkspaceId.parse(request.path_params["workspace"])
-            channel = ChannelName.parse(request.path_params["channel"])
-            runtime = _runtime_of(backend, request)
-            seen = waits.look(workspace) if wait_seconds else None
-            view = backend.ready.find_channel(workspace, channel, runtime)
-            if view is None and wait_seconds:
-                # Opens the repository, so that there is something to wait for.
-                await run_in_threadpool(backend.channel, workspace, channel, runtime)
-                seen = waits.look(workspace)
-                view = backend.ready.find_channel(workspace, channel, runtime)
-        except BundleError:
-            return None
-        if view is None or not wait_seconds:
-            return None if view is None else _answer_channel(request, view)
-        if is_unchanged(request, view.etag) and not has_waited(request.scope):
-            caller: CredentialView = request.scope["state"]["caller"]
-            return waits.park(caller.name, workspace, seen, wait_seconds)
-        answer = _answer_channel(request, view)
-        answer.headers["preference-applied"] = f"wait={wait_seconds}"
-        return answer
-
-    app.router.add_api_route(
+    @app.get(
         "/v1/workspaces/{workspace}/channels/{channel}",
-        get_channel,
         tags=["delivery"],
         response_model=ChannelView,
         responses={304: {"description": "Unchanged."}, **problems(404, 410)},
-        route_class_override=lean_route(find_channel),
     )
+    def get_channel(workspace: WorkspaceId, channel: ChannelName, request: Request) -> Response:
+        """Where a channel points; with `If-None-Match` and `Prefer: wait` the way to get news."""
+        return delivery.channel(request.scope, workspace, channel)
 
-
-def _answer_channel(request: Request, view: ChannelView) -> Response:
-    headers = {"etag": view.etag, "cache-control": "private, no-cache"}
-    if is_unchanged(request, headers["etag"]):
-        return Response(status_code=304, headers=headers)
-    body = view.model_dump_json(by_alias=True)
-    return Response(body, headers=headers, media_type="application/json")
-
-
-def _runtime_of(backend: Backend, request: Request) -> RuntimeIdentity | None:
-    """On whose behalf a bundle is asked for: a Runtime, or None for an operator.
-
-    Raises:
-        ForbiddenError: Another role.
-    """
-    caller: CredentialView = request.scope["state"]["caller"]
-    verify_role(caller, "runtime", "operator", "publisher")
-    return backend.fleet.verify_caller(caller) if caller.role == "runtime" else None
+    answer_first(app, delivery.find_channel)
 
 
 def _add_git(app: FastAPI, backend: Backend) -> None:

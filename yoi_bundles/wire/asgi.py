@@ -8,27 +8,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from yoi_bundles.errors import (
     BundleError,
-    ForbiddenError,
     InvalidInputError,
     TooLargeError,
 )
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
 from yoi_bundles.wire.authentication import Authenticate, AuthenticationMiddleware
 from yoi_bundles.wire.guard import DEFAULT_PACE, BodyPace, GuardMiddleware
+from yoi_bundles.wire.lean import LeanAnswers
 from yoi_bundles.wire.metrics import MetricsMiddleware, RequestMetrics
+from yoi_bundles.wire.openapi import DocumentedAPI
 from yoi_bundles.wire.problems import list_field_faults
 from yoi_bundles.wire.responses import http_problem_response, problem_response
-from yoi_bundles.wire.roles import CredentialView, Role
+from yoi_bundles.wire.roles import CredentialView, Role, verify_role
 from yoi_bundles.wire.throttle import Throttle
 
 log = logging.getLogger(__name__)
@@ -100,20 +102,8 @@ def require_role(*roles: Role) -> Any:  # noqa: ANN401  (what FastAPI's own Depe
     return Depends(verify)
 
 
-def verify_role(caller: CredentialView, *roles: Role) -> None:
-    """Let only these roles through.
-
-    Raises:
-        ForbiddenError: Another role.
-    """
-    if caller.role not in roles:
-        raise ForbiddenError(
-            f"the role {caller.role} may not do this", hint=f"needs {' or '.join(roles)}"
-        )
-
-
 def add_common(
-    app: FastAPI,
+    app: DocumentedAPI,
     *,
     authenticate: Authenticate,
     is_ready: Callable[[], bool],
@@ -123,7 +113,7 @@ def add_common(
     request_limits: Callable[[], RequestLimits] = lambda: DEFAULT_REQUEST_LIMITS,
     timer: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Give an app what both servers share.
+    """Give an app what both servers share, and ``app.state.lean``: its list of `LeanRoute`.
 
     Args:
         authenticate: Token to credential, or `UnauthenticatedError`.
@@ -141,13 +131,13 @@ def add_common(
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(Exception, _on_unexpected)
     app.add_middleware(BodyLimitMiddleware, default_bytes=default_body_bytes, limits=body_limits)
-    app.add_middleware(
-        AuthenticationMiddleware,
-        authenticate=authenticate,
-        throttle=Throttle(request_limits, timer),
-    )
-    app.add_middleware(GuardMiddleware, pace=body_pace)
-    app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
+    app.state.lean = []
+    throttle = Throttle(request_limits, timer)
+    app.surround(lambda inner: LeanAnswers(inner, app.state.lean))
+    app.surround(lambda inner: AuthenticationMiddleware(inner, authenticate, throttle))
+    app.surround(lambda inner: GuardMiddleware(inner, body_pace))
+    app.surround(lambda inner: MetricsMiddleware(inner, app.state.metrics))
+    app.surround(lambda inner: ServerErrorMiddleware(inner, _on_unexpected))
 
     async def live(request: Request) -> Response:
         return JSONResponse({"status": "ok"})

@@ -8,19 +8,27 @@ from __future__ import annotations
 import base64
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from yoi_bundles.errors import StoreError
 from yoi_bundles.model.limits import KIB
-from yoi_bundles.wire.responses import http_problem_response, is_unchanged
+from yoi_bundles.wire.responses import (
+    EncodedResponse,
+    find_header,
+    http_problem_response,
+    is_unchanged,
+    problem_response,
+)
 
 CHUNK_BYTES = 256 * KIB
 """Read and sent at a time; a reader that is slow costs this much memory."""
+
+_KEPT_HEADERS = 1024
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
@@ -49,41 +57,54 @@ class ImmutableFile(Protocol):
         """All of it, if it is in memory."""
 
 
-def answer_file(request: Request, file: ImmutableFile, media_type: str) -> Response:
+def answer_file(scope: Scope, file: ImmutableFile, media_type: str) -> Response:
     """The answer to a GET or HEAD: 200, 206, 304 or 416.
 
     One range is answered; several, or what is none, count as not asked for.
     """
-    headers = {
-        "etag": file.etag,
-        # Who may see it is decided each time, so no shared cache may answer.
-        "cache-control": "private, max-age=31536000, immutable",
-        "accept-ranges": "bytes",
-        "repr-digest": f"sha-256=:{base64.b64encode(file.sha256).decode()}:",
-    }
-    if is_unchanged(request, file.etag):
-        return Response(status_code=304, headers=headers)
+    headers = [*_validators(file.etag, file.sha256)]
+    if is_unchanged(scope, file.etag):
+        return EncodedResponse(304, headers)
     start, end, status = 0, file.size_bytes, 200
-    asked = _asked_range(request, file)
+    asked = _asked_range(scope, file)
     if asked is not None:
         start, end = asked
         if start >= end:
-            refused = {**headers, "content-range": f"bytes */{file.size_bytes}"}
+            refused = {name.decode(): value.decode() for name, value in headers}
+            refused["content-range"] = f"bytes */{file.size_bytes}"
             return http_problem_response(416, "the range begins after the end", refused)
-        headers["content-range"] = f"bytes {start}-{end - 1}/{file.size_bytes}"
+        headers.append(_header("content-range", f"bytes {start}-{end - 1}/{file.size_bytes}"))
         status = 206
-    headers |= {"content-type": media_type, "content-length": str(end - start)}
-    if request.method == "HEAD":
-        return Response(status_code=status, headers=headers)
-    return _PartResponse(file, start, end, status, headers)
+    headers += _header("content-type", media_type), _header("content-length", str(end - start))
+    if scope["method"] == "HEAD":
+        return EncodedResponse(status, headers)
+    if file.content is not None:
+        return EncodedResponse(status, headers, file.content[start:end])
+    return _PartResponse(file.path, start, end, status, headers)
 
 
-def _asked_range(request: Request, file: ImmutableFile) -> tuple[int, int] | None:
+def _header(name: str, value: str) -> tuple[bytes, bytes]:
+    return name.encode("latin-1"), value.encode("latin-1")
+
+
+@lru_cache(_KEPT_HEADERS)
+def _validators(etag: str, sha256: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Headers of every answer about a file."""
+    return (
+        _header("etag", etag),
+        # Who may see it is decided each time, so no shared cache may answer.
+        _header("cache-control", "private, max-age=31536000, immutable"),
+        _header("accept-ranges", "bytes"),
+        _header("repr-digest", f"sha-256=:{base64.b64encode(sha256).decode()}:"),
+    )
+
+
+def _asked_range(scope: Scope, file: ImmutableFile) -> tuple[int, int] | None:
     """Where the range that is asked for begins and ends; empty if it is not in the file."""
-    text = request.headers.get("range")
-    if text is None or request.method != "GET":
+    text = find_header(scope, b"range")
+    if text is None or scope["method"] != "GET":
         return None
-    if request.headers.get("if-range", file.etag) != file.etag:
+    if find_header(scope, b"if-range") not in {None, file.etag}:
         return None
     match = _RANGE.fullmatch(text.strip())
     if match is None or match.groups() == ("", ""):
@@ -97,39 +118,27 @@ def _asked_range(request: Request, file: ImmutableFile) -> tuple[int, int] | Non
     return int(first), end
 
 
-class _PartResponse(Response):
-    """Bytes of a file, from memory or read in chunks: a page cache answers faster than a thread."""
+class _PartResponse(EncodedResponse):
+    """Bytes of a file, read in chunks: a page cache answers faster than a thread."""
 
     def __init__(
-        self, file: ImmutableFile, start: int, end: int, status: int, headers: dict[str, str]
+        self, path: Path, start: int, end: int, status: int, headers: list[tuple[bytes, bytes]]
     ) -> None:
-        self.status_code = status
-        self.background = None
-        self.init_headers(headers)
-        self._file = file
+        super().__init__(status, headers)
+        self._path = path
         self._start, self._end = start, end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head, then the bytes; never more than a chunk ahead of the reader."""
-        head = {
-            "type": "http.response.start",
-            "status": self.status_code,
-            "headers": self.raw_headers,
-        }
-        content = self._file.content
-        if content is not None:
-            await send(head)
-            body = content[self._start : self._end]
-            await send({"type": "http.response.body", "body": body})
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            gone = StoreError("the file was taken away just now", hint="ask again: it is made anew")
+            await problem_response(gone)(scope, receive, send)
             return
         try:
-            descriptor = os.open(self._file.path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            raise StoreError(
-                "the file was taken away just now", hint="ask again: it is made anew"
-            ) from None
-        try:
-            await send(head)
+            start = {"type": "http.response.start", "status": self.status_code}
+            await send(start | {"headers": self.raw_headers})
             await self._send_chunks(descriptor, send)
         finally:
             os.close(descriptor)

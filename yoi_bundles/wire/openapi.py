@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, Problem
 from yoi_bundles.wire.waits import serve_with_waits
@@ -15,12 +16,23 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 class DocumentedAPI(FastAPI):
-    """An app whose document gives problems their media type, and whose requests may wait."""
+    """An app whose document gives problems their media type, and whose requests may wait.
+
+    What is put around it with `surround` sees a request before anything of the framework does.
+    """
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401  (the framework's own)
+        super().__init__(**settings)
+        self._entrance: ASGIApp = super().__call__
+
+    def surround(self, outer: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Let a middleware see every request first; the last one is the outermost."""
+        self._entrance = outer(self._entrance)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve; see `serve_with_waits`."""
         if scope["type"] == "http":
-            await serve_with_waits(super().__call__, scope, receive, send)
+            await serve_with_waits(self._entrance, scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 

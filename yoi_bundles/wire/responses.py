@@ -1,15 +1,35 @@
-"""Problem documents as answers, and answers that need none."""
+"""Problem documents as answers, answers that need none, and the headers that decide of them."""
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from yoi_bundles.errors import BundleError, UnauthenticatedError
 from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, encode_http_problem, encode_problem
 
 CLOSE = {"connection": "close"}
 """Header of answers after which nothing more is read from the connection."""
+
+
+class EncodedResponse(Response):
+    """An answer that is written as it is given: nothing is derived or encoded for each request.
+
+    Args:
+        headers: As they go out; names in lower case, the length among them if there is a body.
+    """
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes = b"") -> None:
+        self.status_code = status
+        self.raw_headers = headers
+        self.body = body
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send head and body."""
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send(start | {"headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 def problem_response(error: BundleError, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -45,13 +65,25 @@ def http_problem_response(
     )
 
 
-def is_unchanged(request: Request, etag: str) -> bool:
+def find_header(scope: Scope, name: bytes) -> str | None:
+    """The first header of a name, or None.
+
+    Args:
+        name: In lower case.
+    """
+    for known, value in scope["headers"]:
+        if known == name:
+            return str(value.decode("latin-1"))
+    return None
+
+
+def is_unchanged(scope: Scope, etag: str) -> bool:
     """Whether the caller has what it asks for already (RFC 9110, If-None-Match).
 
     Args:
         etag: Of what is here, quoted.
     """
-    header = request.headers.get("if-none-match")
+    header = find_header(scope, b"if-none-match")
     if header is None:
         return False
     known = {entry.strip().removeprefix("W/") for entry in header.split(",")}

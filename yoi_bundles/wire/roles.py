@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import AwareDatetime
 
+from yoi_bundles.errors import ForbiddenError
 from yoi_bundles.model.base import Model
 
 Role: TypeAlias = Literal["publisher", "operator", "runtime", "browser", "backend"]
@@ -29,3 +30,15 @@ class NewCredential(CredentialView):
     """A credential just made; the token is shown this once."""
 
     token: str
+
+
+def verify_role(caller: CredentialView, *roles: Role) -> None:
+    """Let only these roles through.
+
+    Raises:
+        ForbiddenError: Another role.
+    """
+    if caller.role not in roles:
+        raise ForbiddenError(
+            f"the role {caller.role} may not do this", hint=f"needs {' or '.join(roles)}"
+        )

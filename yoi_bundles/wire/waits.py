@@ -20,12 +20,12 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Iterable
+from http import HTTPStatus
 from typing import Generic, TypeAlias, TypeVar
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from yoi_bundles.wire.responses import EncodedResponse
 from yoi_bundles.wire.throttle import BUSY_SECONDS, refuse_for
 
 K = TypeVar("K", bound=Hashable)
@@ -48,17 +48,19 @@ _BUSY_PART = 0.01
 _WAIT = re.compile(r'\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:;.*)?', re.IGNORECASE)
 
 
-def preferred_wait_seconds(request: Request) -> int:
+def preferred_wait_seconds(scope: Scope) -> int:
     """How long a caller would like to wait for news, at most `MAX_WAIT_SECONDS`; 0: not at all."""
-    for header in request.headers.getlist("prefer"):
-        for preference in header.split(","):
+    for name, value in scope["headers"]:
+        if name != b"prefer":
+            continue
+        for preference in value.decode("latin-1").split(","):
             match = _WAIT.fullmatch(preference)
             if match is not None:
                 return min(int(match[1]), MAX_WAIT_SECONDS)
     return 0
 
 
-class Parked(Response):
+class Parked(EncodedResponse):
     """Stands for an answer that is not there yet.
 
     Args:
@@ -66,6 +68,7 @@ class Parked(Response):
     """
 
     def __init__(self, wait: Callable[[WhenLeft], Awaitable[None]]) -> None:
+        super().__init__(HTTPStatus.ACCEPTED, [])
         self._wait = wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

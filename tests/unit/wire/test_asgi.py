@@ -11,7 +11,7 @@ import re
 from collections import Counter
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import Request
 from house import START, serving
 from pydantic import BaseModel
 
@@ -22,6 +22,7 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
 from yoi_bundles.wire.asgi import BodyLimit, add_common, require_role
+from yoi_bundles.wire.openapi import DocumentedAPI
 from yoi_bundles.wire.roles import CredentialView
 
 TOKEN = "t" * 43
@@ -41,7 +42,7 @@ class Served:
         self.ready = True
         self.now = 0.0
         self.broken = False
-        self.app = FastAPI()
+        self.app = DocumentedAPI()
         add_common(
             self.app,
             authenticate=self.authenticate,

@@ -7,7 +7,6 @@ import threading
 import time
 
 import pytest
-from starlette.requests import Request
 
 from yoi_bundles.wire.waits import MAX_WAIT_SECONDS, TICK_SECONDS, Waits, preferred_wait_seconds
 
@@ -165,7 +164,7 @@ def test_a_ring_is_heard_though_the_event_loop_has_ended():
 def test_how_long_somebody_wants_to_wait(headers, seconds):
     raw = [(b"prefer", value.encode()) for value in headers]
 
-    assert preferred_wait_seconds(Request({"type": "http", "headers": raw})) == seconds
+    assert preferred_wait_seconds({"headers": raw}) == seconds
 
 
 def test_a_look_that_fails_leaves_nobody_waiting_without_a_clock():

@@ -1,0 +1,179 @@
+"""Whether an answer was at hand cannot be told from it: the same questions, asked both ways."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from house import OTHER, TEAM
+
+from yoi_bundles.backend.app import create_app
+from yoi_bundles.model.request_limits import RequestLimits
+
+CHANNEL = f"/v1/workspaces/{TEAM}/channels/main"
+NOWHERE = "ab" * 32
+
+
+class Desk:
+    """One Backend and two apps over it, of which one has nothing at hand."""
+
+    def __init__(self, house, **limits) -> None:
+        self.backend = backend = house.backend()
+        for workspace in (TEAM, OTHER):
+            house.publish(backend, workspace)
+            house.publish(backend, workspace, prompts__role__coder="\nBe exact.\n")
+        self.head, self.hidden = (
+            backend.publishing.store(workspace).find_head() for workspace in (TEAM, OTHER)
+        )
+        self.tokens = {"runtime": house.register(backend, "eu-1"), "unknown": "x" * 43}
+        for role in ("operator", "publisher", "browser"):
+            made = backend.credentials.create(role, role, now=house.clock())
+            self.tokens[role] = made.token
+        bounds = RequestLimits(**limits)
+        self.apps = [create_app(backend, request_limits=bounds) for _ in range(2)]
+        self.documented = self.apps[1]
+        self.documented.state.lean.clear()
+
+    def ask(self, app, method, path, *, role="runtime", query="", headers=(), left=True):
+        """Status, headers and body, as the server is told to send them; None: it waits."""
+        raw = [(b"host", b"here"), *headers]
+        if role is not None:
+            raw.append((b"authorization", f"Bearer {self.tokens[role]}".encode()))
+        scope = {
+            "type": "http", "http_version": "1.1", "method": method, "scheme": "http",
+            "path": path, "raw_path": path.encode(), "root_path": "", "state": {},
+            "query_string": query.encode(), "headers": raw, "client": ("127.0.0.1", 5),
+            "server": ("127.0.0.1", 6), "extensions": {},
+        }  # fmt: skip
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        asyncio.run(app(scope, receive, send))
+        return sent[0]["status"], sent[0]["headers"], b"".join(one["body"] for one in sent[1:])
+
+    def counted(self, app):
+        """What was counted of requests, without how long they took."""
+        text = self.ask(app, "GET", "/metrics", role=None)[2].decode()
+        lines = text.splitlines()
+        return [one for one in lines if "_total{" in one or "_seconds_count{" in one]
+
+
+@pytest.fixture
+def desk(house):
+    return Desk(house)
+
+
+def of(name, value):
+    return [(name.encode(), value.encode())]
+
+
+def ordinary(desk):
+    """Questions of a Runtime, as this project's own asks them: method, path, and the rest."""
+    digest, base = desk.head.digest, desk.head.parent
+    bundle, mine = f"/v1/config-bundles/{digest}", f"workspace={TEAM}"
+    etag = f'"{desk.head.commit}"'
+    file = desk.backend.bundle_file(digest, is_shallow=True)
+    return [
+        ("GET", CHANNEL, {}),
+        ("GET", CHANNEL, {"role": "operator"}),
+        ("GET", CHANNEL, {"role": "publisher"}),
+        ("GET", CHANNEL, {"headers": of("if-none-match", etag)}),
+        ("GET", CHANNEL, {"headers": of("if-none-match", f'"a", W/{etag}')}),
+        ("GET", CHANNEL, {"headers": of("if-none-match", '"old"') + of("prefer", "wait=9")}),
+        ("GET", CHANNEL, {"headers": of("if-none-match", etag) + of("prefer", "wait=1")}),
+        ("GET", bundle, {"query": mine}),
+        ("GET", bundle, {"query": mine, "headers": of("content-encoding", "identity")}),
+        ("HEAD", bundle, {"query": mine}),
+        ("GET", bundle, {"query": f"{mine}&have={base}"}),
+        ("GET", bundle, {"query": f"{mine}&history=full"}),
+        ("GET", bundle, {"role": "operator"}),
+        ("GET", bundle, {"headers": of("if-none-match", file.etag)}),
+        ("GET", bundle, {"headers": of("range", "bytes=5-99")}),
+        ("GET", bundle, {"headers": of("range", "bytes=5-") + of("if-range", '"old"')}),
+        ("GET", bundle, {"headers": of("range", "bytes=999999999-")}),
+        ("HEAD", bundle, {"headers": of("range", "bytes=5-99")}),
+    ]
+
+
+def unusual(desk):
+    """Questions with another answer than the ordinary one, or that others ask."""
+    digest, hidden = desk.head.digest, desk.hidden.digest
+    bundle = f"/v1/config-bundles/{digest}"
+    length = of("content-length", "3")
+    return [
+        *(("GET", path, {"role": role}) for role in (None, "unknown", "browser")
+          for path in (CHANNEL, bundle)),
+        ("GET", CHANNEL, {"headers": of("authorization", "Bearer another")}),
+        ("GET", CHANNEL, {"headers": of("host", "there")}),
+        ("GET", CHANNEL, {"headers": of("content-encoding", "gzip")}),
+        ("GET", CHANNEL, {"headers": of("content-length", "999999999")}),
+        ("GET", CHANNEL, {"headers": length + of("transfer-encoding", "chunked")}),
+        ("GET", CHANNEL, {"headers": length}),
+        ("POST", CHANNEL, {}),
+        ("HEAD", CHANNEL, {}),
+        ("GET", CHANNEL + "/", {}),
+        ("GET", f"/v1/workspaces/{TEAM}/channels/canary", {}),
+        ("GET", f"/v1/workspaces/{TEAM}/channels/..", {}),
+        ("GET", f"/v1/workspaces/{OTHER}/channels/main", {}),
+        ("GET", "/v1/workspaces/nobody/channels/main", {}),
+        ("GET", "/v1/workspaces/NOBODY/channels/main", {}),
+        ("DELETE", bundle, {}),
+        ("GET", f"/v1/config-bundles/{hidden}", {}),
+        ("GET", f"/v1/config-bundles/{hidden}", {"query": f"workspace={OTHER}"}),
+        ("GET", f"/v1/config-bundles/{NOWHERE}", {}),
+        ("GET", "/v1/config-bundles/12", {}),
+        ("GET", bundle, {"query": "have=12"}),
+        ("GET", bundle, {"query": "history=other"}),
+        ("GET", bundle, {"query": "&".join([f"have={NOWHERE}"] * 65)}),
+        ("GET", bundle, {"query": f"unknown=1&have={NOWHERE}"}),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("questions", [ordinary, unusual])
+def test_both_ways_send_count_and_log_the_same(desk, questions, caplog):
+    for method, path, options in questions(desk):
+        answers, logs = [], []
+        # The documented way first: it makes what the other one finds at hand.
+        for app in reversed(desk.apps):
+            caplog.clear()
+            answers.append(desk.ask(app, method, path, **options))
+            logs.append([record.getMessage() for record in caplog.records])
+        assert answers[0] == answers[1], (method, path, options)
+        assert logs[0] == logs[1], (method, path, options)
+    assert desk.counted(desk.apps[0]) == desk.counted(desk.documented)
+    assert len(desk.counted(desk.documented)) > 4
+
+
+def test_what_is_ordinary_never_reaches_the_framework(desk):
+    for method, path, options in ordinary(desk):
+        desk.ask(desk.documented, method, path, **options)
+    asked = []
+    desk.apps[0].router.routes.clear()
+    for method, path, options in ordinary(desk):
+        asked.append(desk.ask(desk.apps[0], method, path, **options)[0])
+
+    assert set(asked) == {200, 206, 304, 416}
+
+
+@pytest.mark.parametrize("is_at_hand", [True, False])
+def test_the_rate_of_a_caller_is_bounded_both_ways(house, is_at_hand):
+    desk = Desk(house, requests_per_second=0.001, burst_requests=3)
+    app = desk.apps[0] if is_at_hand else desk.documented
+    answers = [desk.ask(app, "GET", CHANNEL) for _ in range(5)]
+
+    assert [status for status, _, _ in answers] == [200, 200, 200, 429, 429]
+    assert json.loads(answers[-1][2])["code"] == "too_many_requests"
+    assert desk.ask(app, "GET", CHANNEL, role="operator")[0] == 200
+
+
+def test_a_token_that_is_revoked_is_unknown_at_once(desk):
+    assert desk.ask(desk.apps[0], "GET", CHANNEL)[0] == 200
+    desk.backend.credentials.revoke("eu-1")
+
+    assert desk.ask(desk.apps[0], "GET", CHANNEL)[0] == 401

@@ -1,0 +1,126 @@
+"""A fleet's two questions over HTTP, each answered in two ways that cannot be told apart.
+
+``find_…`` answers in the event loop from what is at hand, or not at all; the other one takes the
+time it needs, in a thread. Both make their answer by the same function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+from starlette.types import Scope
+
+from yoi_bundles.backend.registry import RuntimeIdentity
+from yoi_bundles.backend.service import Backend
+from yoi_bundles.model.ids import ChannelName, CommitId, Digest, WorkspaceId
+from yoi_bundles.model.request_limits import RequestLimits
+from yoi_bundles.wire.immutable_file import answer_file
+from yoi_bundles.wire.messages import BUNDLE_MEDIA_TYPE, ChannelView
+from yoi_bundles.wire.responses import EncodedResponse, is_unchanged
+from yoi_bundles.wire.roles import CredentialView, verify_role
+from yoi_bundles.wire.waits import Waits, has_waited, preferred_wait_seconds
+
+
+class Delivery:
+    """What is new, and the bundle files.
+
+    Args:
+        request_limits: As many requests of a caller may wait as may be under way.
+    """
+
+    def __init__(self, backend: Backend, request_limits: RequestLimits) -> None:
+        self._backend = backend
+        self.waits = Waits(backend.ready.look, lambda: request_limits.concurrent_requests)
+        backend.publishing.bell.listen(self.waits.ring)
+
+    def bundle(
+        self,
+        scope: Scope,
+        digest: Digest,
+        haves: tuple[CommitId, ...],
+        workspace: WorkspaceId | None,
+        *,
+        is_shallow: bool,
+    ) -> Response:
+        """The answer with a bundle file; see `Backend.bundle_file`.
+
+        Raises:
+            ForbiddenError: The caller's role may have none.
+            BundleMissingError: Not here, or not visible.
+            StoreError: It could not be built.
+        """
+        file = self._backend.bundle_file(
+            digest,
+            haves=haves,
+            workspace=workspace,
+            runtime=self._runtime_of(scope),
+            is_shallow=is_shallow,
+        )
+        return answer_file(scope, file, BUNDLE_MEDIA_TYPE)
+
+    def find_bundle(self, scope: Scope, parts: Mapping[str, str]) -> Response | None:
+        """As `bundle`, if the file is at hand; a `Lean`.
+
+        Raises:
+            BundleError: There is another answer, which `bundle` gives.
+        """
+        question = self._backend.ready.parse_question(parts["digest"], scope["query_string"])
+        file = self._backend.ready.find_file(question, self._runtime_of(scope))
+        return None if file is None else answer_file(scope, file, BUNDLE_MEDIA_TYPE)
+
+    def channel(self, scope: Scope, workspace: WorkspaceId, channel: ChannelName) -> Response:
+        """Where a channel points, at once or after a wait; see `Backend.channel`.
+
+        Raises:
+            ForbiddenError: The caller's role may not ask.
+            BundleMissingError: No such workspace, or not visible.
+            ChannelGoneError: The workspace has no such channel.
+            TooManyRequestsError: Too many of this caller's wait already.
+        """
+        runtime, seen = self._runtime_of(scope), None
+        wait_seconds = preferred_wait_seconds(scope)
+        if wait_seconds:
+            # Opens the repository, so that there is something to look at.
+            self._backend.channel(workspace, channel, runtime)
+            seen = self.waits.look(workspace)
+        view = self._backend.channel(workspace, channel, runtime)
+        return self._answer(scope, view, wait_seconds, seen)
+
+    def find_channel(self, scope: Scope, parts: Mapping[str, str]) -> Response | None:
+        """As `channel`, if the repository is open; a `Lean`.
+
+        Raises:
+            BundleError: There is another answer, which `channel` gives.
+        """
+        workspace = WorkspaceId.parse(parts["workspace"])
+        channel = ChannelName.parse(parts["channel"])
+        wait_seconds = preferred_wait_seconds(scope)
+        # Looked at before the head is read, so that no change falls between.
+        seen = self.waits.look(workspace) if wait_seconds else None
+        view = self._backend.ready.find_channel(workspace, channel, self._runtime_of(scope))
+        return None if view is None else self._answer(scope, view, wait_seconds, seen)
+
+    def _answer(self, scope: Scope, view: ChannelView, wait_seconds: int, seen: object) -> Response:
+        is_known = is_unchanged(scope, view.etag)
+        if is_known and wait_seconds and not has_waited(scope):
+            caller: CredentialView = scope["state"]["caller"]
+            return self.waits.park(caller.name, view.workspace, seen, wait_seconds)
+        headers = [(b"etag", view.etag.encode()), (b"cache-control", b"private, no-cache")]
+        if wait_seconds:
+            headers.append((b"preference-applied", b"wait=%d" % wait_seconds))
+        if is_known:
+            return EncodedResponse(304, headers)
+        body = view.model_dump_json(by_alias=True).encode()
+        headers += (b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")
+        return EncodedResponse(200, headers, body)
+
+    def _runtime_of(self, scope: Scope) -> RuntimeIdentity | None:
+        """On whose behalf something is asked: a Runtime, or None for an operator.
+
+        Raises:
+            ForbiddenError: Another role.
+        """
+        caller: CredentialView = scope["state"]["caller"]
+        verify_role(caller, "runtime", "operator", "publisher")
+        return self._backend.fleet.verify_caller(caller) if caller.role == "runtime" else None
