@@ -20,6 +20,7 @@ import pytest
 from house import OTHER, TEAM
 
 from yoi_bundles.backend.app import create_app as backend_app
+from yoi_bundles.backend.ready import parse_question
 from yoi_bundles.errors import BundleMissingError
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Digest, RuntimeId, WorkspaceId
 
@@ -234,7 +235,7 @@ def backend_sides(backend, hidden: Digest) -> dict[str, Sides]:
 
     def at_once(digest: Digest, query: str) -> Callable[[], object]:
         def work() -> None:
-            question = backend.ready.parse_question(str(digest), query.encode())
+            question = parse_question(str(digest), query.encode())
             raise_missing(backend.ready.find_file(question, known))
 
         return work

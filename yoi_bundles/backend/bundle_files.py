@@ -57,20 +57,21 @@ class BundleFile:
     size_bytes: int
     sha256: bytes
     content: bytes | None = field(default=None, repr=False, compare=False)
+    etag: str = field(init=False, compare=False)
+    """Strong validator: what the file holds, upon what, and as which bytes.
+
+    By commit, as one digest may have several revisions, and each has a file of its own. By
+    bytes, as a file that is built again may be another pack of the same objects.
+    """
+
+    def __post_init__(self) -> None:
+        etag = f'"{self.target}.{self.scope}.{self.sha256.hex()[:16]}"'
+        object.__setattr__(self, "etag", etag)
 
     @property
     def is_shallow(self) -> bool:
         """Whether a full bundle holds its target alone, without what was before it."""
         return self.scope == SHALLOW
-
-    @property
-    def etag(self) -> str:
-        """Strong validator: what the file holds, upon what, and as which bytes.
-
-        By commit, as one digest may have several revisions, and each has a file of its own. By
-        bytes, as a file that is built again may be another pack of the same objects.
-        """
-        return f'"{self.target}.{self.scope}.{self.sha256.hex()[:16]}"'
 
 
 class _Known(NamedTuple):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 from starlette.types import Scope
 
+from yoi_bundles.backend.ready import parse_channel, parse_question
 from yoi_bundles.backend.registry import RuntimeIdentity
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, WorkspaceId
@@ -65,7 +66,7 @@ class Delivery:
         Raises:
             BundleError: There is another answer, which `bundle` gives.
         """
-        question = self._backend.ready.parse_question(parts["digest"], scope["query_string"])
+        question = parse_question(parts["digest"], scope["query_string"])
         file = self._backend.ready.find_file(question, self._runtime_of(scope))
         return None if file is None else answer_file(scope, file, BUNDLE_MEDIA_TYPE)
 
@@ -93,8 +94,7 @@ class Delivery:
         Raises:
             BundleError: There is another answer, which `channel` gives.
         """
-        workspace = WorkspaceId.parse(parts["workspace"])
-        channel = ChannelName.parse(parts["channel"])
+        workspace, channel = parse_channel(parts["workspace"], parts["channel"])
         wait_seconds = preferred_wait_seconds(scope)
         # Looked at before the head is read, so that no change falls between.
         seen = self.waits.look(workspace) if wait_seconds else None

@@ -7,11 +7,9 @@ what is to be said. What is hidden takes the same steps as what is missing.
 
 from __future__ import annotations
 
-import threading
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl
-
-from cachetools import LRUCache
 
 from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
 from yoi_bundles.backend.fleet import Fleet
@@ -55,24 +53,8 @@ class ReadyAnswers:
         self._fleet = fleet
         self._repositories = repositories
         self._files = files
-        self._lock = threading.Lock()
-        self._questions: LRUCache[tuple[str, bytes], BundleQuestion] = LRUCache(_QUESTIONS)
         self._places: dict[str, WorkspaceId] = {}
-
-    def parse_question(self, digest: str, query: bytes) -> BundleQuestion:
-        """A request's path and query as values; the same ones of a fleet are parsed once.
-
-        Raises:
-            InvalidInputError: Something in it is not as usual.
-        """
-        key = (digest, query)
-        with self._lock:
-            known = self._questions.get(key)
-        if known is None:
-            known = _parse(digest, query)
-            with self._lock:
-                self._questions[key] = known
-        return known
+        self._views: dict[WorkspaceId, ChannelView] = {}
 
     def note_place(self, digest: Digest, workspace: WorkspaceId) -> None:
         """Remember where a digest is; a bundle names its workspace, so it is nowhere else."""
@@ -127,12 +109,31 @@ class ReadyAnswers:
         head = None if store is None or channel != MAIN_CHANNEL else store.find_head()
         if head is None:
             return None
-        return ChannelView.model_construct(
-            workspace=workspace, channel=channel, sequence=head.number, revision=head
-        )
+        view = self._views.get(workspace)
+        if view is None or view.revision is not head:
+            view = self._views[workspace] = ChannelView.model_construct(
+                workspace=workspace, channel=channel, sequence=head.number, revision=head
+            )
+        return view
 
 
-def _parse(digest: str, query: bytes) -> BundleQuestion:
+@lru_cache(_QUESTIONS)
+def parse_channel(workspace: str, channel: str) -> tuple[WorkspaceId, ChannelName]:
+    """Parts of a request's path as values; the same ones of a fleet are parsed once.
+
+    Raises:
+        InvalidInputError: One is none.
+    """
+    return WorkspaceId.parse(workspace), ChannelName.parse(channel)
+
+
+@lru_cache(_QUESTIONS)
+def parse_question(digest: str, query: bytes) -> BundleQuestion:
+    """A request's path and query as values; the same ones of a fleet are parsed once.
+
+    Raises:
+        InvalidInputError: Something in it is not as usual.
+    """
     haves: list[CommitId] = []
     seen: dict[str, str] = {}
     for key, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):

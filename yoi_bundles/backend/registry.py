@@ -93,9 +93,7 @@ class Registry:
         self._database = Database(path, TABLES)
         self.credentials = Credentials(self._database, CREDENTIALS)
         self._reports = GroupCommit(self._write_reports)
-        self._identities: EpochCache[RuntimeId, RuntimeIdentity] = EpochCache(
-            self._database, IDENTITIES
-        )
+        self._identities = EpochCache(self._database, self._read_identity, IDENTITIES)
 
     def close(self) -> None:
         """Close the database."""
@@ -164,7 +162,7 @@ class Registry:
         Raises:
             BundleMissingError: It is not registered.
         """
-        return self._identities.get(runtime_id, self._read_identity)
+        return self._identities.get(runtime_id)
 
     def _read_identity(self, runtime_id: RuntimeId) -> RuntimeIdentity:
         known = self.get(runtime_id)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TypeAlias
-
-from cachetools import LRUCache
+import functools
 
 from yoi_bundles.model.ids import ChannelName, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
@@ -13,8 +10,6 @@ from yoi_bundles.model.visibility import VisibilityPolicy
 
 VERDICTS = 65_536
 """Answers kept; the least recently used go first."""
-
-_Question: TypeAlias = tuple[str, tuple[tuple[Name, Label], ...], str, str]
 
 
 class Verdicts:
@@ -25,8 +20,7 @@ class Verdicts:
 
     def __init__(self, policy: VisibilityPolicy) -> None:
         self._policy = policy
-        self._lock = threading.Lock()
-        self._known: LRUCache[_Question, bool] = LRUCache(VERDICTS)
+        self._known = functools.lru_cache(VERDICTS)(self._judge)
 
     def is_visible(
         self,
@@ -37,11 +31,11 @@ class Verdicts:
     ) -> bool:
         """As `VisibilityPolicy.is_visible`."""
         # Texts, as values of ours are compared by more steps when they are equal than when not.
-        question = (str(runtime_id), tuple(labels.items()), str(workspace), str(channel))
-        with self._lock:
-            known = self._known.get(question)
-        if known is None:
-            known = self._policy.is_visible(runtime_id, labels, workspace, channel)
-            with self._lock:
-                self._known[question] = known
-        return known
+        return self._known(str(runtime_id), tuple(labels.items()), str(workspace), str(channel))
+
+    def _judge(
+        self, runtime_id: str, labels: tuple[tuple[Name, Label], ...], workspace: str, channel: str
+    ) -> bool:
+        return self._policy.is_visible(
+            RuntimeId(runtime_id), dict(labels), WorkspaceId(workspace), ChannelName(channel)
+        )

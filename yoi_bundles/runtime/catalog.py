@@ -70,9 +70,7 @@ class Catalog:
     def __init__(self, path: Path) -> None:
         self._database = Database(path, TABLES)
         self.credentials = Credentials(self._database, CREDENTIALS)
-        self._newest: EpochCache[WorkspaceId, tuple[tuple[CommitId, int], ...]] = EpochCache(
-            self._database, KEPT_NEWEST
-        )
+        self._newest = EpochCache(self._database, self._read_newest, KEPT_NEWEST)
 
     def close(self) -> None:
         """Close the database."""
@@ -186,7 +184,7 @@ class Catalog:
 
     def find_newest(self, workspace: WorkspaceId) -> tuple[CommitId, int] | None:
         """Commit and number of the newest revision that was ever accepted, if one was."""
-        return next(iter(self._newest.get(workspace, self._read_newest)), None)
+        return next(iter(self._newest.get(workspace)), None)
 
     def _read_newest(self, workspace: WorkspaceId) -> tuple[tuple[CommitId, int], ...]:
         query = select(NEWEST).where(NEWEST.c.workspace == str(workspace))

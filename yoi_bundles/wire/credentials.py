@@ -106,7 +106,7 @@ class Credentials:
     def __init__(self, database: Database, tables: CredentialTables) -> None:
         self._database = database
         self._newest, self._older = tables
-        self._known: EpochCache[str, _KnownToken] = EpochCache(database, KNOWN_TOKENS)
+        self._known = EpochCache(database, self._look_up, KNOWN_TOKENS)
 
     def create(
         self, name: str, role: Role, *, now: datetime, token: str | None = None
@@ -233,7 +233,7 @@ class Credentials:
         Raises:
             UnauthenticatedError: It belongs to nobody, or its time is over.
         """
-        known = self._known.get(hash_token(token), self._look_up)
+        known = self._known.get(hash_token(token))
         if not _is_good(known.ends_at, now):
             raise UnauthenticatedError("the token is not known here")
         return known.owner

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import functools
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
-
-from cachetools import LRUCache
+from typing import Generic, NamedTuple, TypeVar
 
 from yoi_bundles.wire.database import Database
 
@@ -14,41 +12,38 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
+class _Values(NamedTuple, Generic[K, V]):
+    """What was read in one epoch."""
+
+    epoch: int
+    get: Callable[[K], V]
+
+
 class EpochCache(Generic[K, V]):
     """Values that are good until `Database.advance_epoch`, in whatever process it is called.
 
     Args:
         database: Whose epoch counts.
+        load: Reads a value from the database, if it is not known for this epoch. What it raises
+            is passed on and not remembered.
         entries: How many values are kept; the least recently used go first.
     """
 
-    def __init__(self, database: Database, entries: int) -> None:
+    def __init__(self, database: Database, load: Callable[[K], V], entries: int) -> None:
         self._database = database
-        self._lock = threading.Lock()
-        self._epoch = -1
-        self._values: LRUCache[K, V] = LRUCache(entries)
+        self._keep = functools.lru_cache(entries)
+        self._load = load
+        self._values: _Values[K, V] = _Values(-1, load)
 
-    def get(self, key: K, load: Callable[[K], V]) -> V:
+    def get(self, key: K) -> V:
         """The value of a key.
-
-        Args:
-            load: Reads it from the database; called if it is not known for this epoch. What it
-                raises is passed on and not remembered.
 
         Raises:
             StoreError: The database failed.
         """
-        # The epoch is read before the value: what is kept is never older than its epoch.
-        epoch = self._database.epoch()
-        with self._lock:
-            if epoch != self._epoch:
-                self._values.clear()
-                self._epoch = epoch
-            found = self._values.get(key)
-        if found is not None:
-            return found
-        found = load(key)
-        with self._lock:
-            if epoch == self._epoch:
-                self._values[key] = found
-        return found
+        # The epoch is read before the value, and each has a cache of its own: what is kept is
+        # never older than its epoch.
+        epoch, values = self._database.epoch(), self._values
+        if values.epoch != epoch:
+            values = self._values = _Values(epoch, self._keep(self._load))
+        return values.get(key)

@@ -33,6 +33,8 @@ class RequestMetrics:
         self._seconds = Histogram(
             "yoi_bundles_http_request_seconds", "Time to answer", ["route"], registry=registry
         )
+        # A look-up by labels costs the library more than the count. There are as many as series.
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer.
@@ -41,8 +43,12 @@ class RequestMetrics:
             route: Its template, never the path: that would make one time series per digest.
         """
         known = method if method in METHODS else "other"
-        self._requests.labels(known, route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        series = self._series.get((known, route, status))
+        if series is None:
+            series = self._requests.labels(known, route, str(status)), self._seconds.labels(route)
+            self._series[known, route, status] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
     def count_refusal(self, status: int) -> None:
         """Count what was refused before it was a request."""

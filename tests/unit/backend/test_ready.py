@@ -7,7 +7,7 @@ import itertools
 import pytest
 from house import OTHER, TEAM
 
-from yoi_bundles.backend.ready import MAX_HAVES
+from yoi_bundles.backend.ready import MAX_HAVES, parse_question
 from yoi_bundles.errors import BundleMissingError, InvalidInputError
 from yoi_bundles.model.ids import (
     MAIN_CHANNEL,
@@ -43,7 +43,7 @@ def head_of(backend, workspace):
 
 
 def ask(backend, digest, runtime=None, query=""):
-    question = backend.ready.parse_question(str(digest), query.encode())
+    question = parse_question(str(digest), query.encode())
     return backend.ready.find_file(question, runtime)
 
 
@@ -119,14 +119,12 @@ def test_a_channel_is_ready_and_follows_what_other_processes_publish(house, back
 )
 def test_unusual_questions_are_left_to_the_documented_route(backend, digest, query):
     with pytest.raises(InvalidInputError):
-        backend.ready.parse_question(digest, query.encode())
+        parse_question(digest, query.encode())
 
 
 def test_a_question_is_read_as_the_documented_route_reads_it(backend):
     one, two = CommitId("1" * 64), CommitId("2" * 64)
 
-    question = backend.ready.parse_question(
-        str(NOWHERE), f"have={one}&workspace=te%61m&have={two}".encode()
-    )
+    question = parse_question(str(NOWHERE), f"have={one}&workspace=te%61m&have={two}".encode())
 
     assert question == (NOWHERE, (one, two), TEAM, True)
