@@ -50,28 +50,88 @@ def build_on(
         TooLargeError: More than a bundle may hold.
         StoreCorruptError: Something of the base is missing or corrupt.
     """
-    if base is None and not removed:
-        return build_tree(files, objects.limits)
     root = EMPTY_TREE if base is None else base
-    tree = edit_tree(objects.read_tree, root, files, removed, objects.limits)
+    if base is None and not removed:
+        tree = build_tree(files, objects.limits)
+    else:
+        tree = edit_tree(objects.read_tree, root, files, removed, objects.limits)
     if tree.root != EMPTY_TREE:
-        _measure(tree, tree.root, objects, book).verify(objects.limits)
+        _Measuring(tree, objects, book).measure(tree.root, base).verify(objects.limits)
     return tree
 
 
-def _measure(tree: BuiltTree, oid: Oid, objects: ObjectDatabase, book: MeasureBook) -> Measure:
-    """What an edited directory is as files; directories that are not new are looked up."""
-    made = tree.entries.get(oid)
-    if made is None:
-        return book.measure(oid)
+class _Measuring:
+    """Measures an edited tree from what is known of the one before it.
 
-    def part_of(entry: TreeEntry) -> Measure | int:
+    Args:
+        tree: The edited one.
+        objects: What is held.
+        book: Measures of held trees; learns those of the edited directories.
+    """
+
+    def __init__(self, tree: BuiltTree, objects: ObjectDatabase, book: MeasureBook) -> None:
+        self._tree = tree
+        self._objects = objects
+        self._book = book
+
+    def measure(self, oid: Oid, before: Oid | None) -> Measure:
+        """What a directory is as files; only entries that differ are looked at, if that will do.
+
+        Args:
+            oid: The directory.
+            before: What it was, or None if it was not there.
+
+        Raises:
+            StoreCorruptError: An object of the base is missing or corrupt.
+        """
+        made = self._tree.entries.get(oid)
+        if made is None:
+            return self._book.measure(oid)
+        old = {} if before is None else {one.name: one for one in self._objects.read_tree(before)}
+        found = None
+        if before is not None:
+            same = {entry for entry in made if old.get(entry.name) == entry}
+            gone = [(entry, self._part(entry, None)) for entry in old.values() if entry not in same]
+            new = [(entry, self._part(entry, old)) for entry in made if entry not in same]
+            found = self._book.measure(before).replace(gone, new)
+        if found is None:
+            found = add_measures((entry, self._part(entry, old)) for entry in made)
+        self._book.learn({oid: found})
+        return found
+
+    def _part(self, entry: TreeEntry, old: Mapping[str, TreeEntry] | None) -> Measure | int:
+        """The measure of one entry, edited with its neighbours ``old``, or held if that is None."""
         if entry.is_tree:
-            return _measure(tree, entry.oid, objects, book)
-        new = tree.objects.get(entry.oid)
-        return objects.blob_size(entry.oid) if new is None else len(new[1])
+            if old is None:
+                return self._book.measure(entry.oid)
+            was = old.get(entry.name)
+            return self.measure(entry.oid, was.oid if was is not None and was.is_tree else None)
+        new = self._tree.objects.get(entry.oid)
+        return self._objects.blob_size(entry.oid) if new is None else len(new[1])
 
-    return add_measures((entry, part_of(entry)) for entry in made)
+
+def list_measures(
+    root: Oid, known: Mapping[Oid, Measure], objects: ObjectDatabase, book: MeasureBook
+) -> dict[Oid, Measure]:
+    """Measures of all directories of a held tree, itself included, and those known before.
+
+    Args:
+        root: The tree.
+        known: Directories with all that are below them: they are not entered.
+        objects: What is held.
+        book: Measures of held trees.
+
+    Raises:
+        StoreCorruptError: An object is missing or corrupt.
+    """
+    found = dict(known)
+    waiting = [root]
+    while waiting:
+        oid = waiting.pop()
+        if oid not in found:
+            found[oid] = book.measure(oid)
+            waiting += [entry.oid for entry in objects.read_tree(oid) if entry.is_tree]
+    return found
 
 
 def edit_tree(

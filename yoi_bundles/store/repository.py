@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from yoi_bundles.errors import StoreCorruptError
@@ -28,9 +27,9 @@ from yoi_bundles.model.revision import (
 from yoi_bundles.model.tree import ContentCheck, TreeChange, TreeReader
 from yoi_bundles.store.audit import Audit
 from yoi_bundles.store.bundlefile import BundleFileInfo
-from yoi_bundles.store.closure import MeasureBook
+from yoi_bundles.store.closure import Measure, MeasureBook
 from yoi_bundles.store.damage import list_set_aside
-from yoi_bundles.store.edit import build_on
+from yoi_bundles.store.edit import build_on, list_measures
 from yoi_bundles.store.export import BundleWriter
 from yoi_bundles.store.faults import storage_faults, verification_faults
 from yoi_bundles.store.files import exclusive_lock
@@ -40,6 +39,7 @@ from yoi_bundles.store.layout import LOCK_FILE, QUARANTINE, create_layout, read_
 from yoi_bundles.store.mapped import map_file
 from yoi_bundles.store.mending import Mender
 from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.objects import Oid
 from yoi_bundles.store.protocol import (
     NOBODY,
     UNSET,
@@ -142,12 +142,7 @@ class Repository:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _writer_lock(self) -> AbstractContextManager[None]:
@@ -304,6 +299,14 @@ class Repository:
         """The newest of some commits that lies below the target, or None if none does."""
         return self._history.find_base(target, candidates)
 
+    def list_measures(self, digest: Digest, known: Mapping[Oid, Measure]) -> Mapping[Oid, Measure]:
+        """Sizes of a held tree's directories by id, with the known ones; for `learn_measures`."""
+        return list_measures(digest.raw, known, self._objects, self._measures)
+
+    def learn_measures(self, measures: Mapping[Oid, Measure]) -> None:
+        """Take over what `list_measures` gave to an earlier process; nothing of it is read."""
+        self._measures.learn(measures)
+
     def open_upload(self, limits: Limits = DEFAULT_LIMITS) -> Upload:
         """A place for the bytes of a bundle file until they are accepted or discarded."""
         return Upload(self._path / QUARANTINE, limits)
@@ -345,13 +348,10 @@ class Repository:
                 is_new = self._writer.install(receiver, received, current, check_advance)
             self._measures.learn(received.measures)
             self._objects.learn_sizes(received.pack.blob_sizes())
-            return ReceiveResult(
-                received.tip,
-                is_new,
-                len(received.pack.objects),
-                upload.size_bytes,
-                received.pack.inflated_bytes,
-            )
+            self._objects.learn_trees(received.directories)
+            pack, sent_bytes = received.pack, upload.size_bytes
+            counts = (len(pack.objects), sent_bytes, pack.inflated_bytes)
+            return ReceiveResult(received.tip, is_new, *counts)
 
     # --- upkeep ----------------------------------------------------------------------------------
 
