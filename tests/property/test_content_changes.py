@@ -7,8 +7,12 @@ from hypothesis import strategies as st
 
 from yoi_bundles.builtin import load_builtin_files
 from yoi_bundles.content import CheckedTrees, check_files, check_tree
+from yoi_bundles.content.cache import Rules
+from yoi_bundles.content.kept import count_plain_edits, keep_check
 from yoi_bundles.content.memory import MemoryTree
 from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId
+from yoi_bundles.model.limits import DEFAULT_LIMITS
+from yoi_bundles.model.tree import TreeChange
 
 FILES = dict(load_builtin_files())
 BUILTIN = WorkspaceId("builtin")
@@ -54,3 +58,41 @@ def test_after_any_edits_both_checks_agree(rounds, honour_allow_list):
         assert by_change.bundle == whole.bundle
         if whole.bundle is None:
             files = dict(FILES)
+
+
+class ComparedTree(MemoryTree):
+    """A tree that knows how it differs from the one before it."""
+
+    def __init__(self, files, before):
+        super().__init__(files, Digest("2" * 64))
+        old = MemoryTree(before, Digest("1" * 64)).entries()
+        new = self.entries()
+        self._changes = tuple(
+            TreeChange(path, "changed", old.get(path), new.get(path))
+            for path in sorted(old.keys() | new.keys())
+            if old.get(path) != new.get(path)
+        )
+
+    def changes_from(self, older):
+        return self._changes
+
+
+@given(STEPS, STEPS)
+def test_what_is_kept_of_a_check_says_what_a_check_of_everything_says(first, second):
+    before = {path: text for path, text in (FILES | dict(first)).items() if text is not None}
+    trees = CheckedTrees()
+    if check_tree(MemoryTree(before, Digest("1" * 64)), cache=trees).bundle is None:
+        before = FILES
+        check_tree(MemoryTree(before, Digest("1" * 64)), cache=trees)
+    kept = keep_check(trees.find(Digest("1" * 64), Rules(DEFAULT_LIMITS, True)))
+    after = {path: text for path, text in (before | dict(second)).items() if text is not None}
+
+    tree = ComparedTree(after, before)
+    edits = count_plain_edits(tree, kept, DEFAULT_LIMITS)
+
+    whole = check_files(after)
+    if edits is not None:
+        assert edits == len(tree.changes_from(kept.digest))
+        assert (whole.bundle is None, whole.findings) == (False, kept.findings)
+    if before == after:
+        assert edits == 0

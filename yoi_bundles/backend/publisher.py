@@ -6,13 +6,15 @@ Source: docs/format.md, "The bundle tree, schema 1"; docs/http-api.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from yoi_bundles.backend.presigned import sign_request
 from yoi_bundles.backend.publishing import texts_of
 from yoi_bundles.backend.source import NOTHING, Snapshot, take_snapshot
+from yoi_bundles.backend.stat_cache import Published, StatCache
 from yoi_bundles.content import check_files, parse_file, raise_if_refused
 from yoi_bundles.content.layout import MANIFEST_PATH
 from yoi_bundles.errors import BundleMissingError
@@ -37,15 +39,6 @@ class Desk(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Published:
-    """A bundle that was made of the directory, and the directory as it was then."""
-
-    workspace: WorkspaceId
-    digest: Digest
-    snapshot: Snapshot
-
-
 class _Content(NamedTuple):
     """What is to be sent: all files, or what differs from a base."""
 
@@ -57,22 +50,29 @@ class _Content(NamedTuple):
 
 
 class WorkspacePublisher:
-    """Publishes a workspace's directory; keeps in memory what it was when it was published.
+    """Publishes a workspace's directory; remembers what it was when it was published.
 
     Args:
         directory: Holds ``bundle.toml``.
         limits: Bounds of what is read.
         is_near: The desk is part of this process, so nothing is sent by giving it files: it looks
             at them itself, and they are not looked at twice.
+        cache: Keeps it from one process to the next; None forgets.
     """
 
     def __init__(
-        self, directory: Path, *, limits: Limits = DEFAULT_LIMITS, is_near: bool = False
+        self,
+        directory: Path,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        is_near: bool = False,
+        cache: StatCache | None = None,
     ) -> None:
         self._directory = directory
         self._is_near = is_near
         self._limits = limits
-        self._published: _Published | None = None
+        self._cache = cache
+        self._published = None if cache is None else cache.load()
 
     @property
     def count(self) -> int:
@@ -90,8 +90,8 @@ class WorkspacePublisher:
     ) -> PublishReply:
         """Make the directory's files the newest revision; the same files are the same revision.
 
-        Sends what differs from the newest revision if this publisher made it, else everything. What
-        looks like a secret is refused before anything is sent.
+        Sends what differs from what this publisher made last, if the desk still holds that, else
+        everything. What looks like a secret is refused before anything is sent.
 
         Args:
             desk: Where to publish.
@@ -104,36 +104,46 @@ class WorkspacePublisher:
             BundleError: The directory cannot be read (see `take_snapshot`), what it holds is
                 refused, or as the desk's ``publish``.
         """
-        content = self._find_difference(desk) or self._read_all()
-        request = PublishRequest(
-            files=texts_of(content.files),
-            base=content.base,
-            removed=content.removed,
-            provenance=provenance,
-            message=message,
-            expected=expected,
-        )
-        if sign is not None:
-            request = sign_request(
-                request,
-                content.workspace,
-                _find_head(desk, content.workspace),
-                digest=_digest_of(content.snapshot),
-                created_at=utc_now(),
-                sign=sign,
-            )
-        reply = desk.publish(content.workspace, request)
-        # The bytes are not kept: the next look reads what it needs.
-        self._published = _Published(
-            content.workspace, reply.revision.digest, replace(content.snapshot, read={})
-        )
-        return reply
 
-    def _find_difference(self, desk: Desk) -> _Content | None:
-        """What differs from the newest revision; None if all files have to be looked at."""
+        def send(content: _Content) -> PublishReply:
+            request = PublishRequest(
+                files=texts_of(content.files),
+                base=content.base,
+                removed=content.removed,
+                provenance=provenance,
+                message=message,
+                expected=expected,
+            )
+            if sign is not None:
+                request = sign_request(
+                    request,
+                    content.workspace,
+                    _find_head(desk, content.workspace),
+                    digest=_digest_of(content.snapshot),
+                    created_at=utc_now(),
+                    sign=sign,
+                )
+            reply = desk.publish(content.workspace, request)
+            self._remember(content, reply.revision.digest)
+            return reply
+
+        difference = self._find_difference()
+        if difference is not None:
+            with suppress(BundleMissingError):  # the desk does not hold the base any more
+                return send(difference)
+        return send(self._read_all())
+
+    def _remember(self, content: _Content, digest: Digest) -> None:
+        # The bytes are not kept: the next look reads what it needs.
+        snapshot = replace(content.snapshot, read={})
+        self._published = Published(content.workspace, digest, snapshot)
+        if self._cache is not None:
+            self._cache.save(self._published)
+
+    def _find_difference(self) -> _Content | None:
+        """What differs from what was published last; None if all files have to be looked at."""
         last = self._published
-        head = None if last is None else _find_head(desk, last.workspace)
-        if last is None or head is None or head.digest != last.digest:
+        if last is None:
             return None
         snapshot = take_snapshot(self._directory, last.snapshot, limits=self._limits)
         before = last.snapshot.stamps

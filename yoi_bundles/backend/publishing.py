@@ -10,28 +10,23 @@ from datetime import datetime
 from pathlib import Path
 
 from yoi_bundles.backend.bell import ChannelBell
+from yoi_bundles.backend.checking import Checked, PublishChecks
+from yoi_bundles.backend.kept_checks import KeptChecks
 from yoi_bundles.backend.presigned import read_signed, signer_of, verify_signed
-from yoi_bundles.content import (
-    CheckedTrees,
-    CheckResult,
-    check_files,
-    check_tree,
-    raise_if_refused,
-)
+from yoi_bundles.content import check_files, raise_if_refused
 from yoi_bundles.content.memory import MemoryTree
 from yoi_bundles.errors import (
     BundleMissingError,
     ChannelGoneError,
     ForbiddenPathError,
     InvalidInputError,
-    InvalidManifestError,
     TooLargeError,
 )
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft
-from yoi_bundles.model.tree import ContentCheck, TreeChange, TreeReader
+from yoi_bundles.model.tree import ContentCheck, TreeChange
 from yoi_bundles.store import (
     UNSET,
     BundleStore,
@@ -64,6 +59,7 @@ class Publishing:
         repositories: Where they are kept.
         clock: Now, with a time zone.
         limits: Bounds of what may be published.
+        kept: What earlier processes have checked.
     """
 
     def __init__(
@@ -71,11 +67,12 @@ class Publishing:
         repositories: WorkspaceRepositories,
         clock: Callable[[], datetime],
         limits: Limits,
+        kept: KeptChecks,
     ) -> None:
         self._repositories = repositories
         self._clock = clock
         self._limits = limits
-        self._checked = CheckedTrees()
+        self._checks = PublishChecks(limits, kept)
         self.bell = ChannelBell()
 
     def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply:
@@ -90,15 +87,18 @@ class Publishing:
         files = {
             path: text.encode("utf-8", "surrogatepass") for path, text in request.files.items()
         }
-        if self._repositories.find(workspace) is None:
+        store = self._repositories.find(workspace)
+        if store is None:
             self._verify_first(workspace, files, request)
-        checked: list[CheckResult] = []
+        else:
+            self._checks.prepare(store)
+        checked: list[Checked] = []
         try:
             result = self._store(
                 workspace,
                 files,
                 request,
-                lambda tree: checked.append(self._check(workspace, tree)),
+                lambda tree: checked.append(self._checks.check(workspace, tree)),
             )
         except (ForbiddenPathError, TooLargeError):
             if request.base is None:
@@ -107,6 +107,7 @@ class Publishing:
             raise
         if result.is_new:
             self.bell.ring(workspace)
+        self._checks.keep(self.store(workspace), checked[-1].kept)
         return PublishReply(
             revision=result.revision, is_new=result.is_new, warnings=checked[-1].findings
         )
@@ -125,28 +126,9 @@ class Publishing:
             )
         raise_if_refused(check_files(files, limits=self._limits))
         tree = MemoryTree(files, compute_digest(files))
-        self._check(workspace, tree)
+        self._checks.check(workspace, tree)
         draft = RevisionDraft(self._clock(), request.provenance, request.message)
         encode_draft(draft, tree.digest, None, workspace)
-
-    def _check(self, workspace: WorkspaceId, tree: TreeReader) -> CheckResult:
-        """The content check; only what differs from the tree before it is looked at.
-
-        Raises:
-            BundleError: The content is refused (with every finding), or it is another workspace's.
-        """
-        checked = check_tree(tree, workspace=workspace, limits=self._limits, cache=self._checked)
-        info = raise_if_refused(checked).manifest
-        if info.value.workspace.id != workspace:
-            line = info.source.line_of(("workspace", "id"))
-            raise InvalidManifestError(
-                f"bundle.toml:{line} is of the workspace {info.value.workspace.id}, "
-                f"not {workspace}",
-                hint="publish it under its own id, or change the id",
-                file="bundle.toml",
-                line=line,
-            )
-        return checked
 
     def _store(
         self,
@@ -279,8 +261,9 @@ def open_publishing(
         clock: Now, with a time zone.
         limits: Bounds of what may be published.
     """
-    repositories = WorkspaceRepositories(data / "workspaces")
-    return Publishing(repositories, clock, limits), repositories
+    repositories = WorkspaceRepositories(data / "workspaces", limits)
+    kept = KeptChecks(data / "checks", limits)
+    return Publishing(repositories, clock, limits, kept), repositories
 
 
 def _file_change(store: BundleStore, old: Digest, new: Digest, change: TreeChange) -> FileChange:

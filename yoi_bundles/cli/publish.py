@@ -67,6 +67,7 @@ def command(
     """
     from yoi_bundles.backend.provenance import read_provenance
     from yoi_bundles.backend.publisher import WorkspacePublisher
+    from yoi_bundles.backend.stat_cache import open_stat_cache
 
     if dry_run:
         _print_dry_run(directory, is_json=is_json)
@@ -79,7 +80,8 @@ def command(
         )
         wanted = None if expected is None else CommitId.parse(expected)
     port = publishing_port(data, remote)
-    publisher = WorkspacePublisher(directory, is_near=remote is None)
+    cache = open_stat_cache(data, directory, place="" if remote is None else remote.url)
+    publisher = WorkspacePublisher(directory, is_near=remote is None, cache=cache)
     try:
         with values_from_options():
             reply = publisher.publish(

@@ -214,10 +214,11 @@ def _is_seen_alike(edit: _Edit) -> bool:
     Others name a prompt by its key and see nothing of it but whether it is sound; a tree's findings
     quote no prompt that has none of its own. What else could matter is looked at again.
     """
-    return _is_plain_prompt(edit.old) and _is_plain_prompt(edit.new)
+    return is_plain_prompt(edit.old) and is_plain_prompt(edit.new)
 
 
-def _is_plain_prompt(file: ParsedFile | None) -> bool:
+def is_plain_prompt(file: ParsedFile | None) -> bool:
+    """Whether a file is a prompt of which others see nothing but that it is there and sound."""
     return (
         file is not None
         and file.declared is not None

@@ -9,6 +9,7 @@ from house import TEAM, workspace_files
 
 from yoi_bundles.backend import publisher as module
 from yoi_bundles.backend.publisher import WorkspacePublisher
+from yoi_bundles.backend.publishing import open_publishing
 from yoi_bundles.errors import ForbiddenMaterialError, RevisionConflictError
 from yoi_bundles.model.ids import CommitId, RelativePath
 from yoi_bundles.model.revision import Provenance
@@ -109,17 +110,35 @@ def test_nothing_changed_is_the_same_revision(publisher, desk):
     assert desk.sent[1].files == {}
 
 
-def test_another_publisher_in_between_makes_it_send_everything(publisher, desk, directory):
-    publish(publisher, desk)
+def test_another_publisher_in_between_makes_no_difference_to_what_is_published(
+    publisher, desk, directory
+):
+    first = publish(publisher, desk)
     other = WorkspacePublisher(directory)
     (directory / CODER).write_text("By another.\n")
+    (directory / "prompts/theirs.md").write_text("Theirs.\n")
     publish(other, desk)
+    (directory / "prompts/theirs.md").unlink()
     (directory / CODER).write_text("Be exact.\n")
 
     made = publish(publisher, desk)
 
-    assert desk.sent[-1].base is None
+    assert desk.sent[-1].base == first.digest
+    assert sorted(map(str, desk.sent[-1].files)) == [CODER]
     assert (made.number, made.digest) == (3, digest_of(directory))
+
+
+def test_a_desk_that_does_not_hold_the_base_gets_everything(publisher, desk, directory, tmp_path):
+    publish(publisher, desk)
+    (directory / CODER).write_text("Be exact.\n")
+    publishing, repositories = open_publishing(tmp_path / "elsewhere")
+    other = Desk(publishing)
+
+    made = publish(publisher, other)
+
+    repositories.close()
+    assert [request.base is None for request in other.sent] == [False, True]
+    assert (made.number, made.digest) == (1, digest_of(directory))
 
 
 def test_a_secret_is_refused_before_it_is_sent_and_not_forgotten(

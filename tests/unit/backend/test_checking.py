@@ -1,0 +1,163 @@
+"""Checks of a publish after a restart: as much as is safe is taken over, and no more."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from house import TEAM, publish_request, workspace_files
+
+from yoi_bundles.backend import checking, kept_checks, kept_file
+from yoi_bundles.backend.publishing import open_publishing
+from yoi_bundles.content import check_files
+from yoi_bundles.content.check_tree import check_tree
+from yoi_bundles.errors import (
+    ForbiddenMaterialError,
+    InvalidManifestError,
+    TooLargeError,
+    UnsupportedDeclarationError,
+)
+from yoi_bundles.model.ids import RelativePath
+from yoi_bundles.model.limits import Limits
+from yoi_bundles.store.objectdb import ObjectDatabase
+
+CODER = RelativePath("prompts/role/coder.md")
+UNUSED = RelativePath("prompts/unused.md")
+FILES = workspace_files() | {UNUSED: b"Nobody names me.\n"}
+SECRET = ("Use ghp_" + "a1B2c3D4e5" * 3 + "f6G7h8\n").encode()
+
+
+@pytest.fixture
+def whole_checks(monkeypatch):
+    """Digests of trees that were checked as a whole."""
+    seen = []
+
+    def check(reader, **options):
+        seen.append(reader.digest)
+        return check_tree(reader, **options)
+
+    monkeypatch.setattr(checking, "check_tree", check)
+    return seen
+
+
+@pytest.fixture
+def publish(tmp_path):
+    """Publishes in a process of its own."""
+
+    def call(files, limits=None, **options):
+        publishing, repositories = open_publishing(
+            tmp_path / "backend", **({} if limits is None else {"limits": limits})
+        )
+        try:
+            return publishing.publish(TEAM, publish_request(files, **options))
+        finally:
+            repositories.close()
+
+    return call
+
+
+@pytest.fixture
+def first(publish, whole_checks):
+    made = publish(FILES)
+    whole_checks.clear()
+    return made
+
+
+def test_an_edited_prompt_alone_is_checked_after_a_restart(publish, first, whole_checks):
+    made = publish({CODER: b"Be exact.\n"}, base=first.revision.digest)
+
+    assert (made.is_new, whole_checks) == (True, [])
+    assert made.warnings == first.warnings
+    assert [one.message for one in made.warnings] == ["nothing uses this prompt"]
+
+
+def test_blobs_that_did_not_change_are_not_read_for_their_size(publish, first, monkeypatch):
+    sized = []
+    real = ObjectDatabase.blob_size
+    monkeypatch.setattr(
+        ObjectDatabase, "blob_size", lambda self, oid: sized.append(oid) or real(self, oid)
+    )
+
+    second = publish({CODER: b"Be exact.\n"}, base=first.revision.digest)
+    publish({CODER: b"Be kind.\n"}, base=second.revision.digest)
+
+    assert len(sized) <= 2  # what the edited file was before
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "error"),
+    [
+        (CODER, SECRET, ForbiddenMaterialError),
+        (CODER, b"Say {{nothing}}.\n", InvalidManifestError),
+        (RelativePath("profiles/coder.toml"), b"colour = 1\n", UnsupportedDeclarationError),
+        (RelativePath("bundle.toml"), b"", InvalidManifestError),
+        (RelativePath("notes.txt"), b"x", UnsupportedDeclarationError),
+        (CODER, b"x" * (2**20 + 1), TooLargeError),
+    ],
+)
+def test_what_is_wrong_with_a_change_is_found_after_a_restart(publish, first, path, data, error):
+    with pytest.raises(error) as caught:
+        publish({path: data}, base=first.revision.digest)
+
+    whole = [one for one in check_files(FILES | {path: data}).findings if one.severity == "error"]
+    assert caught.value.code == whole[0].code
+
+
+def test_a_prompt_that_goes_is_missed_by_those_that_name_it(publish, first):
+    with pytest.raises(InvalidManifestError, match="prompt"):
+        publish({}, base=first.revision.digest, removed=(CODER,))
+
+
+def test_a_prompt_that_nobody_names_goes_with_its_warning(publish, first):
+    made = publish({}, base=first.revision.digest, removed=(UNUSED,))
+
+    assert (made.is_new, made.warnings) == (True, ())
+
+
+def test_all_files_together_stay_within_the_limits(publish, first):
+    total = sum(map(len, FILES.values()))
+    grown = FILES[CODER] + b"x" * 1000
+    limits = Limits(tree_bytes=total)
+    publish(FILES, limits=limits)  # kept under these limits
+
+    with pytest.raises(TooLargeError) as caught:
+        publish({CODER: grown}, limits=limits, base=first.revision.digest)
+
+    assert caught.value.code == "too_large"
+
+
+def test_other_rules_look_at_everything_again(publish, first, whole_checks, monkeypatch):
+    monkeypatch.setattr(kept_checks, "find_rules_id", lambda limits: "another version")
+
+    made = publish({CODER: b"Be exact.\n"}, base=first.revision.digest)
+
+    assert whole_checks == [made.revision.digest]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"rules": "f" * 64}, {"digest": "0" * 64}, {"digest": "x"}, {"findings": [{}]},
+     {"marked": 1}, {"measures": {"x": [1]}}, None],
+)  # fmt: skip
+def test_what_was_kept_of_something_else_is_not_used(
+    publish, first, whole_checks, tmp_path, change
+):
+    file = tmp_path / "backend" / "checks" / str(TEAM)
+    table = json.loads(kept_file.read_kept(file, kept_checks._MAGIC))
+    text = "[]" if change is None else json.dumps(table | change)
+    kept_file.write_kept(file, kept_checks._MAGIC, text.encode())
+
+    made = publish({CODER: b"Be exact.\n"}, base=first.revision.digest)
+
+    assert whole_checks == [made.revision.digest]
+
+
+def test_many_changes_are_kept_so_that_later_ones_are_few(publish, first, whole_checks):
+    files = dict(FILES)
+    prompts = [path for path in files if str(path).startswith("prompts/role/")]
+    for turn in range(12):
+        for path in prompts:
+            files[path] = f"Turn {turn} of many.\n".encode()
+        made = publish(files)
+
+    assert (made.revision.number, whole_checks) == (13, [])

@@ -1,0 +1,117 @@
+"""The content check of a publish: what differs from the tree before it, also after a restart.
+
+Source: docs/format.md, "Checking a tree"; docs/adr/0019 and 0021.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from yoi_bundles.backend.kept_checks import KeptChecks, KeptTree
+from yoi_bundles.content import CheckedTrees, check_tree, raise_if_refused
+from yoi_bundles.content.cache import Rules
+from yoi_bundles.content.kept import KeptCheck, count_plain_edits, keep_check
+from yoi_bundles.errors import InvalidManifestError
+from yoi_bundles.model.bundle import Bundle, Finding
+from yoi_bundles.model.ids import WorkspaceId
+from yoi_bundles.model.limits import Limits
+from yoi_bundles.model.tree import TreeReader
+from yoi_bundles.store import Repository
+
+_KEEP_AFTER = 8
+"""Changed files after which a process keeps the newest tree again: a check parses what changed."""
+_MOST_MEASURES = 10_000
+"""Measures kept, also of directories that are gone; with more, they are listed anew."""
+
+
+class Checked(NamedTuple):
+    """What a check found.
+
+    Args:
+        findings: Warnings.
+        kept: What is worth keeping for the next process, once the tree is held; None if nothing.
+    """
+
+    findings: tuple[Finding, ...]
+    kept: KeptCheck | None
+
+
+class PublishChecks:
+    """Checks trees before they are published; safe to share between threads.
+
+    Args:
+        limits: Bounds of what may be published.
+        kept: What earlier processes have checked.
+    """
+
+    def __init__(self, limits: Limits, kept: KeptChecks) -> None:
+        self._rules = Rules(limits, honour_allow_list=True)
+        self._kept = kept
+        self._trees = CheckedTrees()
+        self._known: dict[WorkspaceId, KeptTree | None] = {}
+        self._saved: set[WorkspaceId] = set()
+
+    def prepare(self, store: Repository) -> None:
+        """Take over what an earlier process knew of a workspace; only the first call reads."""
+        if store.workspace not in self._known:
+            known = self._known[store.workspace] = self._kept.load(store.workspace)
+            if known is not None:
+                store.learn_measures(known.measures)
+
+    def check(self, workspace: WorkspaceId, tree: TreeReader) -> Checked:
+        """Check a tree; its size as a whole is the store's to check.
+
+        Raises:
+            BundleError: The content is refused (with every finding), or it is another workspace's.
+            StoreCorruptError: What is held of it is damaged.
+        """
+        is_cold = self._trees.newest(workspace, self._rules) is None
+        known = self._known.get(workspace)
+        if is_cold and known is not None:
+            edits = count_plain_edits(tree, known.check, self._rules.limits)
+            if edits is not None:
+                is_news = edits >= _KEEP_AFTER or (edits > 0 and workspace not in self._saved)
+                newer = known.check._replace(digest=tree.digest) if is_news else None
+                return Checked(known.check.findings, newer)
+        limits = self._rules.limits
+        checked = check_tree(tree, workspace=workspace, limits=limits, cache=self._trees)
+        _verify_workspace(raise_if_refused(checked), workspace)
+        is_news = is_cold or known is None
+        found = self._trees.find(tree.digest, self._rules) if is_news else None
+        return Checked(checked.findings, None if found is None else keep_check(found))
+
+    def keep(self, store: Repository, check: KeptCheck | None) -> None:
+        """Let the next process know of a tree that is held now.
+
+        Args:
+            store: Where it is held.
+            check: Of `check`.
+
+        Raises:
+            StoreCorruptError: A directory of the tree is damaged.
+        """
+        if check is None:
+            return
+        known = self._known.get(store.workspace)
+        before = {} if known is None or len(known.measures) > _MOST_MEASURES else known.measures
+        tree = KeptTree(check, store.list_measures(check.digest, before))
+        self._kept.save(store.workspace, tree)
+        self._known[store.workspace] = tree
+        self._saved.add(store.workspace)
+
+
+def _verify_workspace(bundle: Bundle, workspace: WorkspaceId) -> None:
+    """A bundle says whose it is.
+
+    Raises:
+        InvalidManifestError: It is another workspace's.
+    """
+    source, written = bundle.manifest.source, bundle.manifest.value.workspace.id
+    if written != workspace:
+        line = source.line_of(("workspace", "id"))
+        raise InvalidManifestError(
+            f"bundle.toml:{line} is of the workspace {written}, not {workspace}",
+            hint="publish it under its own id, or change the id",
+            file="bundle.toml",
+            line=line,
+        )

@@ -1,0 +1,86 @@
+"""What a check found, in the little that lets the next process check only what changed.
+
+Source: docs/format.md, "Checking a tree"; docs/adr/0021-what-a-stat-cache-may-vouch-for.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from yoi_bundles.content.cache import CheckedTree
+from yoi_bundles.content.check import parse_files
+from yoi_bundles.content.check_tree import is_plain_prompt
+from yoi_bundles.content.layout import Place, find_place
+from yoi_bundles.model.bundle import Finding
+from yoi_bundles.model.ids import Digest, RelativePath
+from yoi_bundles.model.limits import Limits
+from yoi_bundles.model.tree import TreeChange, TreeReader
+
+MOST_CHANGES = 64
+"""Changed files that are looked at by themselves; with more, a check of all pays."""
+
+
+class KeptCheck(NamedTuple):
+    """A tree in which no error was found, and what must be known of it to check one like it.
+
+    Args:
+        digest: The tree.
+        findings: Warnings.
+        marked: Prompts that are not plain: others may see more of them than that they are there.
+    """
+
+    digest: Digest
+    findings: tuple[Finding, ...]
+    marked: frozenset[RelativePath]
+
+
+def keep_check(tree: CheckedTree) -> KeptCheck:
+    """What is worth keeping of a checked tree."""
+    marked = {
+        path for path, file in tree.files.items() if _is_prompt(path) and not is_plain_prompt(file)
+    }
+    return KeptCheck(tree.bundle.digest, tree.findings, frozenset(marked))
+
+
+def count_plain_edits(reader: TreeReader, before: KeptCheck, limits: Limits) -> int | None:
+    """How many files differ from an older tree, if a check of all would find just the same.
+
+    It would if all that differs is the text of prompts that are plain before and after (see
+    `check_tree`): these are parsed and scanned here, and what others say of them is the same. The
+    caller verifies the size of the whole tree.
+
+    Args:
+        reader: The tree.
+        before: The check of a tree of the same workspace, under the same rules.
+        limits: Those of that check.
+
+    Returns:
+        None if all files have to be checked.
+
+    Raises:
+        StoreCorruptError: The reader's bytes are not those their name says.
+    """
+    changes = reader.changes_from(before.digest)
+    if changes is None or len(changes) > MOST_CHANGES or not _are_edits(changes, before):
+        return None
+    changed = {one.path: one.new for one in changes if one.new is not None}
+    parsed = parse_files(changed, reader.read, limits)
+    is_alike = isinstance(parsed, list) and all(map(is_plain_prompt, parsed))
+    return len(changes) if is_alike else None
+
+
+def _are_edits(changes: Sequence[TreeChange], before: KeptCheck) -> bool:
+    """Whether files were edited, none came or went, and all are prompts that were plain."""
+    return all(
+        one.old is not None
+        and one.new is not None
+        and _is_prompt(one.path)
+        and one.path not in before.marked
+        for one in changes
+    )
+
+
+def _is_prompt(path: RelativePath) -> bool:
+    place = find_place(path)
+    return isinstance(place, Place) and place.kind == "prompt"
