@@ -257,6 +257,18 @@ class ClosureCheck:
         """
         self._visit(tree, before, 0).verify(self._limits)
 
+    def list_directories(self, tree: Oid) -> dict[Oid, tuple[TreeEntry, ...]]:
+        """The directories of a checked tree whose entries are still at hand."""
+        found: dict[Oid, tuple[TreeEntry, ...]] = {}
+        waiting = [tree]
+        while waiting:
+            oid = waiting.pop()
+            directory = None if oid in found else self._parsed.get(oid)
+            if directory is not None:
+                found[oid] = directory.entries
+                waiting += [entry.oid for entry in directory.entries if entry.is_tree]
+        return found
+
     def _visit(self, tree: Oid, before: Oid | None, depth: int) -> Measure:
         known = self.measures.get(tree)
         if known is not None:

@@ -169,11 +169,17 @@ class ObjectDatabase:
             raise StoreCorruptError(
                 f"tree {oid.hex()} is not one of a bundle: {error.message}", object=oid.hex()
             ) from error
-        if self._cached_entries + len(entries) > _TREE_CACHE_ENTRIES:
-            self._trees, self._cached_entries = {}, 0
-        self._trees[oid] = entries
-        self._cached_entries += len(entries) + 1
+        self.learn_trees({oid: entries})
         return entries
+
+    def learn_trees(self, trees: Mapping[Oid, tuple[TreeEntry, ...]]) -> None:
+        """Remember entries of directories that are held from now on."""
+        for oid, entries in trees.items():
+            if self._cached_entries + len(entries) > _TREE_CACHE_ENTRIES:
+                self._trees, self._cached_entries = {}, 0
+            if oid not in self._trees:
+                self._trees[oid] = entries
+                self._cached_entries += len(entries) + 1
 
     def blob_size(self, oid: Oid) -> int:
         """Length of a file's content.

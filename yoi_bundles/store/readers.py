@@ -105,25 +105,34 @@ def built_tree(tree: BuiltTree, objects: ObjectDatabase) -> ObjectTreeReader:
 
 
 def received_tree(
-    pack: ReceivedPack, objects: ObjectDatabase, digest: Digest, limits: Limits
+    pack: ReceivedPack,
+    directories: Mapping[Oid, tuple[TreeEntry, ...]],
+    objects: ObjectDatabase,
+    digest: Digest,
+    limits: Limits,
 ) -> ObjectTreeReader:
-    """A reader of a tree in quarantine, completed from what is held."""
+    """A reader of a tree in quarantine, completed from what is held.
+
+    Args:
+        pack: What came.
+        directories: Entries that have been parsed already.
+        objects: What is held.
+        digest: The tree.
+        limits: Bounds of what came.
+    """
 
     def load_blob(oid: Oid) -> bytes:
         return pack.read(oid) if oid in pack.objects else objects.read(oid, Kind.BLOB)
 
-    def contains(oid: Oid) -> bool:
-        return oid in pack.objects or objects.contains(oid)
-
-    return ObjectTreeReader(digest, tree_loader(pack, objects, limits), load_blob, contains)
-
-
-def tree_loader(pack: ReceivedPack, objects: ObjectDatabase, limits: Limits) -> TreeLoader:
-    """Gives entries of directories of the pack, else of the store."""
-
-    def load(oid: Oid) -> tuple[TreeEntry, ...]:
+    def load_tree(oid: Oid) -> tuple[TreeEntry, ...]:
+        known = directories.get(oid)
+        if known is not None:
+            return known
         if oid in pack.objects:
             return parse_tree(pack.read(oid), limits)
         return objects.read_tree(oid)
 
-    return load
+    def contains(oid: Oid) -> bool:
+        return oid in pack.objects or objects.contains(oid)
+
+    return ObjectTreeReader(digest, load_tree, load_blob, contains)

@@ -27,7 +27,7 @@ from yoi_bundles.store.closure import ClosureCheck, HeldClosure, Measure, Measur
 from yoi_bundles.store.history import History
 from yoi_bundles.store.line import Link, ReceivedLine, link_of, read_commit
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.objects import Kind, Oid
+from yoi_bundles.store.objects import Kind, Oid, TreeEntry
 from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.readers import received_tree
 
@@ -45,6 +45,7 @@ class Received:
         tip: The revision the file brings.
         is_shallow: Whether the tip came alone, and its parent is not held.
         measures: Of every directory that was looked at.
+        directories: Entries of the tip's directories, as far as they are at hand.
     """
 
     pack: ReceivedPack
@@ -53,6 +54,7 @@ class Received:
     tip: Revision
     is_shallow: bool
     measures: Mapping[Oid, Measure]
+    directories: Mapping[Oid, tuple[TreeEntry, ...]]
 
 
 class Receiver:
@@ -138,10 +140,18 @@ class Receiver:
             self._objects.find if prerequisites else lambda oid: None,
         )
         line, base = self._read_line(pack, header, prerequisites, limits)
-        measures = self._verify_closure(pack, line, base, prerequisites, limits)
+        check = self._verify_closure(pack, line, base, prerequisites, limits)
         line.verify_numbers(base)
-        is_shallow = len(prerequisites) < len(header.prerequisites)
-        return Received(pack, line, base, line[-1].revision, is_shallow, measures)
+        tip = line[-1].revision
+        return Received(
+            pack,
+            line,
+            base,
+            tip,
+            len(prerequisites) < len(header.prerequisites),
+            check.measures,
+            check.list_directories(tip.digest.raw),
+        )
 
     def _find_prerequisites(self, header: BundleHeader) -> dict[CommitId, Revision]:
         """Those that are held; one may be absent where history may begin with the tip."""
@@ -202,7 +212,7 @@ class Receiver:
         base: Revision | None,
         prerequisites: dict[CommitId, Revision],
         limits: Limits,
-    ) -> Mapping[Oid, Measure]:
+    ) -> ClosureCheck:
         """(5) and (6): trees, connectivity, nothing extra, no base from elsewhere."""
         held = HeldClosure(self._objects, self._history, prerequisites.values())
         check = ClosureCheck(pack, self._objects, held, self._measures, limits)
@@ -220,7 +230,7 @@ class Receiver:
                 raise MissingObjectError(
                     "a delta's base is not among what the prerequisites hold", object=oid.hex()
                 )
-        return check.measures
+        return check
 
     def make_advance(self, received: Received, current: Revision | None) -> Advance:
         """The step that a verified bundle file would be, from where the repository stands.
@@ -292,4 +302,5 @@ class Receiver:
                 actual=str(actual),
             )
         # (9) content.
-        check_content(received_tree(received.pack, self._objects, actual, limits))
+        reader = received_tree(received.pack, received.directories, self._objects, actual, limits)
+        check_content(reader)
