@@ -11,13 +11,9 @@ from fuzz.target import Target, must, must_equal, verify_texts
 from yoi_bundles.errors import BundleError, error_classes
 from yoi_bundles.model.limits import KIB
 from yoi_bundles.model.request import CreateWorkerRequest
-from yoi_bundles.wire.messages import (
-    PublishRequest,
-    RegisterRuntime,
-    StatusReport,
-    SyncRequest,
-)
+from yoi_bundles.wire.messages import RegisterRuntime, StatusReport, SyncRequest
 from yoi_bundles.wire.problems import STATUS, decode_problem, encode_problem, list_field_faults
+from yoi_bundles.wire.revision_messages import PublishRequest
 
 MODELS: tuple[type[BaseModel], ...] = (
     CreateWorkerRequest,

@@ -30,23 +30,25 @@ from yoi_bundles.wire.lean import answer_first
 from yoi_bundles.wire.messages import (
     BUNDLE_MEDIA_TYPE,
     BrowserOverview,
-    ChannelView,
-    DiffReply,
     NewPushToken,
-    PublishReply,
-    PublishRequest,
     RegisteredRuntime,
     RegisterRuntime,
-    RevisionList,
     RuntimeList,
     RuntimeView,
     StatusReport,
     SyncReply,
     SyncRequest,
+)
+from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, Responses, problems
+from yoi_bundles.wire.revision_messages import (
+    ChannelView,
+    DiffReply,
+    PublishReply,
+    PublishRequest,
+    RevisionList,
     WorkspaceList,
     WorkspaceView,
 )
-from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, Responses, problems
 from yoi_bundles.wire.roles import CredentialView, verify_role
 
 REPORT_BYTES = 8 * MIB

@@ -12,7 +12,8 @@ from yoi_bundles.content import CheckedTrees, check_tree, raise_if_refused
 from yoi_bundles.content.cache import Rules
 from yoi_bundles.content.kept import KeptCheck, count_plain_edits, keep_check
 from yoi_bundles.errors import InvalidManifestError
-from yoi_bundles.model.bundle import Bundle, Finding
+from yoi_bundles.model.bundle import Bundle
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.tree import TreeReader

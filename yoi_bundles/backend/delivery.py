@@ -17,8 +17,9 @@ from yoi_bundles.backend.service import Backend
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, WorkspaceId
 from yoi_bundles.model.request_limits import RequestLimits
 from yoi_bundles.wire.immutable_file import answer_file
-from yoi_bundles.wire.messages import BUNDLE_MEDIA_TYPE, ChannelView
+from yoi_bundles.wire.messages import BUNDLE_MEDIA_TYPE
 from yoi_bundles.wire.responses import EncodedResponse, is_unchanged
+from yoi_bundles.wire.revision_messages import ChannelView
 from yoi_bundles.wire.roles import CredentialView, verify_role
 from yoi_bundles.wire.waits import Waits, has_waited, preferred_wait_seconds
 

@@ -15,7 +15,7 @@ from yoi_bundles.backend.kept_file import read_kept, write_kept
 from yoi_bundles.backend.rules_id import find_rules_id
 from yoi_bundles.content.kept import KeptCheck
 from yoi_bundles.errors import InvalidInputError
-from yoi_bundles.model.bundle import Finding
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.store.closure import Measure

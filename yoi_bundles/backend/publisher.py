@@ -24,7 +24,7 @@ from yoi_bundles.model.ids import BlobId, CommitId, Digest, RelativePath, Worksp
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import CommitSigner, Provenance, Revision
 from yoi_bundles.store.trees import compute_root
-from yoi_bundles.wire.messages import PublishReply, PublishRequest, WorkspaceView
+from yoi_bundles.wire.revision_messages import PublishReply, PublishRequest, WorkspaceView
 
 
 class Desk(Protocol):

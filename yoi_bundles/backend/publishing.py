@@ -38,7 +38,7 @@ from yoi_bundles.store import (
     encode_draft,
     get_spelled_revision,
 )
-from yoi_bundles.wire.messages import (
+from yoi_bundles.wire.revision_messages import (
     ChannelView,
     DiffReply,
     FileChange,

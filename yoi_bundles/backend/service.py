@@ -31,13 +31,8 @@ from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.visibility import VisibilityPolicy
 from yoi_bundles.store import create_data_directory
 from yoi_bundles.wire.credentials import Credentials
-from yoi_bundles.wire.messages import (
-    BrowserOverview,
-    ChannelView,
-    SyncOutcome,
-    SyncReply,
-    SyncRequest,
-)
+from yoi_bundles.wire.messages import BrowserOverview, SyncOutcome, SyncReply, SyncRequest
+from yoi_bundles.wire.revision_messages import ChannelView
 
 log = logging.getLogger(__name__)
 

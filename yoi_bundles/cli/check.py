@@ -8,7 +8,7 @@ import click
 
 from yoi_bundles.cli.exit_codes import NEGATIVE, OK
 from yoi_bundles.cli.options import PATH, json_option
-from yoi_bundles.cli.output import bad, good, print_finding, print_json, say
+from yoi_bundles.cli.output import bad, good, print_findings, print_json, say
 
 
 @click.command("check")
@@ -38,8 +38,7 @@ def command(*, directory: Path, strict: bool, is_json: bool) -> int:
             }
         )
         return NEGATIVE if counted else OK
-    for finding in checked.findings:
-        print_finding(finding)
+    print_findings(checked.findings)
     errors = sum(one.severity == "error" for one in checked.findings)
     summary = f"{len(files)} files, {errors} errors, {len(checked.findings) - errors} warnings"
     say(f"{bad('not ok') if counted else good('ok')}  {summary}")

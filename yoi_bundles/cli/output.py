@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import BaseModel
 
 from yoi_bundles.cli.color import wanted_color
 from yoi_bundles.errors import BundleError
-from yoi_bundles.model.bundle import Finding
 from yoi_bundles.model.texts import UNSEEN
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from yoi_bundles.model.finding import Finding
 
 
 def safe(text: str) -> str:
@@ -46,7 +49,7 @@ def note_work(text: str) -> None:
 
 def print_json(value: BaseModel | dict[str, Any] | list[Any]) -> None:
     """A value for machines."""
-    if isinstance(value, BaseModel):
+    if not isinstance(value, dict | list):
         value = value.model_dump(mode="json", by_alias=True)
     click.echo(encode_json(value))
 
@@ -105,13 +108,19 @@ def shown_size(size_bytes: int) -> str:
     return f"{size_bytes / 1024 / 1024:,.1f} MiB"
 
 
-def print_finding(finding: Finding) -> None:
-    """A finding as compilers print it."""
+def print_findings(findings: Iterable[Finding]) -> None:
+    """Findings as compilers print them; in one write, as there may be hundreds."""
+    lines = [line for finding in findings for line in _lines_of(finding)]
+    if lines:
+        say("\n".join(lines))
+
+
+def _lines_of(finding: Finding) -> Iterator[str]:
     place = finding.file if finding.line is None else f"{finding.file}:{finding.line}"
     colour = bad if finding.severity == "error" else warn
-    say(f"{bold(safe(place))}: {colour(finding.code)}: {safe(finding.message)}")
+    yield f"{bold(safe(place))}: {colour(finding.code)}: {safe(finding.message)}"
     if finding.hint:
-        say(dim(f"    {safe(finding.hint)}"))
+        yield dim(f"    {safe(finding.hint)}")
 
 
 def _tell(text: str) -> None:

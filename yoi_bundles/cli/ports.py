@@ -5,35 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId, WorkspaceId
-from yoi_bundles.model.request import CreateWorkerRequest
-from yoi_bundles.model.revision import Revision
-from yoi_bundles.wire.messages import (
-    BundleList,
-    BundleStatus,
-    CreatedWorker,
-    DiffReply,
-    NewPushToken,
-    PublishReply,
-    PublishRequest,
-    RegisteredRuntime,
-    RegisterRuntime,
-    ResolveReport,
-    RevisionList,
-    RuntimeInfo,
-    RuntimeList,
-    RuntimeView,
-    SyncReply,
-    SyncRequest,
-    WorkerList,
-    WorkerView,
-    WorkspaceList,
-    WorkspaceView,
-)
-
 if TYPE_CHECKING:
     from yoi_bundles.backend.publishing import Publishing
     from yoi_bundles.backend.service import Backend
+    from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId, WorkspaceId
+    from yoi_bundles.model.request import CreateWorkerRequest
+    from yoi_bundles.model.revision import Revision
+    from yoi_bundles.wire.messages import (
+        BundleList,
+        BundleStatus,
+        CreatedWorker,
+        NewPushToken,
+        RegisteredRuntime,
+        RegisterRuntime,
+        ResolveReport,
+        RuntimeInfo,
+        RuntimeList,
+        RuntimeView,
+        SyncReply,
+        SyncRequest,
+        WorkerList,
+        WorkerView,
+    )
+    from yoi_bundles.wire.revision_messages import (
+        DiffReply,
+        PublishReply,
+        PublishRequest,
+        RevisionList,
+        WorkspaceList,
+        WorkspaceView,
+    )
 
 
 class PublishingPort(Protocol):

@@ -20,12 +20,12 @@ from yoi_bundles.cli.options import (
     publishing_port,
     values_from_options,
 )
-from yoi_bundles.cli.output import dim, good, print_finding, print_json, say
+from yoi_bundles.cli.output import dim, good, print_findings, print_json, say
 from yoi_bundles.model.ids import CommitId
 
 if TYPE_CHECKING:
     from yoi_bundles.model.revision import CommitSigner
-    from yoi_bundles.wire.messages import PublishReply
+    from yoi_bundles.wire.revision_messages import PublishReply
 
 
 @click.command("publish")
@@ -123,8 +123,7 @@ def _print_reply(reply: PublishReply, files: int, *, is_json: bool) -> None:
     if is_json:
         print_json(reply)
         return
-    for warning in reply.warnings:
-        print_finding(warning)
+    print_findings(reply.warnings)
     revision = reply.revision
     if reply.is_new:
         say(f"{good('published')} {revision.workspace} r{revision.number}, {files} files")

@@ -24,7 +24,7 @@ def command(*, name: str | None, directory: Path | None, openapi: Path | None) -
 
     Without arguments: lists the schemas. With NAME: prints that one.
     """
-    from yoi_bundles.content import json_schemas
+    from yoi_bundles.content.schemas import json_schemas
 
     schemas = json_schemas()
     if directory is not None:

@@ -13,7 +13,6 @@ from yoi_bundles.content.findings import raise_findings
 from yoi_bundles.content.inheritance import find_chain, merge_profile, merge_tables
 from yoi_bundles.content.parse import ParsedFile, blob_id_of, parse_file
 from yoi_bundles.content.profile_rules import decide_tool
-from yoi_bundles.content.schemas import json_schemas
 
 __all__ = [
     "UNPUBLISHED",
@@ -26,7 +25,6 @@ __all__ = [
     "close_files",
     "decide_tool",
     "find_chain",
-    "json_schemas",
     "load_bundle",
     "merge_profile",
     "merge_tables",

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 
 from yoi_bundles.content.findings import warning_at
 from yoi_bundles.content.material import Match
-from yoi_bundles.model.bundle import Declared, Finding
+from yoi_bundles.model.bundle import Declared
 from yoi_bundles.model.declarations import AllowList
+from yoi_bundles.model.finding import Finding
 
 
 def find_material(

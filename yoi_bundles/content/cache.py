@@ -14,7 +14,8 @@ from typing import NamedTuple
 from cachetools import LRUCache
 
 from yoi_bundles.content.parse import ParsedFile
-from yoi_bundles.model.bundle import Bundle, Finding
+from yoi_bundles.model.bundle import Bundle
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import Limits
 

@@ -28,7 +28,8 @@ from yoi_bundles.content.references import find_reference_faults
 from yoi_bundles.content.unused import find_unused
 from yoi_bundles.content.workflow_rules import find_workflow_faults
 from yoi_bundles.errors import ForbiddenPathError
-from yoi_bundles.model.bundle import Bundle, Finding
+from yoi_bundles.model.bundle import Bundle
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import BlobId, Digest, RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.paths import verify_paths

@@ -19,7 +19,8 @@ from yoi_bundles.content.findings import (
     shown_path,
     shown_word,
 )
-from yoi_bundles.model.bundle import Finding, KeyPath, Source
+from yoi_bundles.model.bundle import KeyPath, Source
+from yoi_bundles.model.finding import Finding
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from yoi_bundles.errors import BundleError, Fact, InvalidManifestError, error_classes
-from yoi_bundles.model.bundle import Finding, KeyPath, Source
+from yoi_bundles.model.bundle import KeyPath, Source
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 

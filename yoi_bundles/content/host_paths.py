@@ -14,7 +14,8 @@ from typing import Any
 
 from yoi_bundles.content.findings import MATERIAL, finding_at, shown_path
 from yoi_bundles.content.tool_schema import is_data
-from yoi_bundles.model.bundle import Finding, KeyPath, Source
+from yoi_bundles.model.bundle import KeyPath, Source
+from yoi_bundles.model.finding import Finding
 
 _PROSE = frozenset({"description", "name", "title", "reason"})
 _SCHEMA = "input_schema"

@@ -10,8 +10,9 @@ from typing import Any
 
 from yoi_bundles.content.assemble import Declarations
 from yoi_bundles.content.findings import finding_at, near_hint
-from yoi_bundles.model.bundle import Declared, Finding, KeyPath
+from yoi_bundles.model.bundle import Declared, KeyPath
 from yoi_bundles.model.declarations import Profile
+from yoi_bundles.model.finding import Finding
 
 MAX_DEPTH = 8
 """Parents above a profile."""

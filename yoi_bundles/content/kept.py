@@ -12,7 +12,7 @@ from yoi_bundles.content.cache import CheckedTree
 from yoi_bundles.content.check import parse_files
 from yoi_bundles.content.check_tree import is_plain_prompt
 from yoi_bundles.content.layout import Place, find_place
-from yoi_bundles.model.bundle import Finding
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Digest, RelativePath
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.tree import TreeChange, TreeReader

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, get_args
 
 from yoi_bundles.content.findings import INVALID, UNSUPPORTED, near_hint, shown_file
 from yoi_bundles.errors import InvalidInputError
-from yoi_bundles.model.bundle import Finding
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Name, PromptKey, RelativePath
 
 FileKind: TypeAlias = Literal[

@@ -18,7 +18,7 @@ from typing import Protocol
 from yoi_bundles.content.findings import MATERIAL, shown_file
 from yoi_bundles.content.material_filter import select_rules
 from yoi_bundles.content.material_rules import Rule
-from yoi_bundles.model.bundle import Finding
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import RelativePath
 
 MAX_MATCHES = 200

@@ -32,7 +32,7 @@ from yoi_bundles.content.tool_schema import find_schema_faults
 from yoi_bundles.content.variables import find_variable_faults
 from yoi_bundles.errors import ForbiddenPathError
 from yoi_bundles.model.base import Model
-from yoi_bundles.model.bundle import Declared, Finding, KeyPath, Source
+from yoi_bundles.model.bundle import Declared, KeyPath, Source
 from yoi_bundles.model.declarations import (
     AllowList,
     Manifest,
@@ -46,6 +46,7 @@ from yoi_bundles.model.declarations import (
     WorkflowDefinition,
     WorkflowReference,
 )
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.grants import (
     CapabilityGrant,
     GitGrant,

@@ -11,8 +11,9 @@ from fnmatch import fnmatchcase
 from yoi_bundles.content.assemble import Declarations
 from yoi_bundles.content.findings import finding_at, near_hint, warning_at
 from yoi_bundles.content.inheritance import find_chain, find_setter, is_whole, merge_profile
-from yoi_bundles.model.bundle import Declared, Finding, Source
+from yoi_bundles.model.bundle import Declared, Source
 from yoi_bundles.model.declarations import Profile, ToolPolicy, ToolRule
+from yoi_bundles.model.finding import Finding
 
 _GLOB = frozenset("*?")
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from yoi_bundles.content.assemble import Declarations
 from yoi_bundles.content.findings import finding_at, near_hint
 from yoi_bundles.content.layout import FileKind
-from yoi_bundles.model.bundle import Declared, Finding, KeyPath, Source
+from yoi_bundles.model.bundle import Declared, KeyPath, Source
 from yoi_bundles.model.declarations import Profile, Provider, Tool
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.grants import PluginGrant, ToolGrant
 from yoi_bundles.model.ids import ModelRef
 from yoi_bundles.model.powers import PowerRef

@@ -9,7 +9,7 @@ Source: docs/format.md, "Text"; Unicode Technical Report 36 (bidirectional overr
 from __future__ import annotations
 
 from yoi_bundles.content.findings import INVALID, shown_file
-from yoi_bundles.model.bundle import Finding
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.texts import UNSEEN
 

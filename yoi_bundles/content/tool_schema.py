@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from yoi_bundles.content.findings import finding_at, near_hint
-from yoi_bundles.model.bundle import Finding, KeyPath, Source
+from yoi_bundles.model.bundle import KeyPath, Source
+from yoi_bundles.model.finding import Finding
 
 _ROOT: KeyPath = ("input_schema",)
 _TYPES = frozenset({"null", "boolean", "object", "array", "number", "string", "integer"})

@@ -8,8 +8,8 @@ from yoi_bundles.content.assemble import Declarations
 from yoi_bundles.content.findings import INVALID, shown_file
 from yoi_bundles.content.layout import FileKind
 from yoi_bundles.content.references import used_plugins
-from yoi_bundles.model.bundle import Finding
 from yoi_bundles.model.declarations import WorkflowDefinition
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.grants import PluginGrant, ToolGrant
 from yoi_bundles.model.powers import PowerRef
 

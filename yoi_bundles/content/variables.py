@@ -9,8 +9,9 @@ import re
 
 from yoi_bundles.content.findings import INVALID, finding_at, near_hint, shown_word
 from yoi_bundles.content.front_matter import FrontMatter
-from yoi_bundles.model.bundle import Finding, Source
+from yoi_bundles.model.bundle import Source
 from yoi_bundles.model.declarations import PromptHeader
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Name
 
 # `${{ ... }}` is an expression of some build services, which prompts may quote.

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from yoi_bundles.content.assemble import Declarations
 from yoi_bundles.content.findings import INVALID, finding_at, near_hint, shown_file
 from yoi_bundles.content.references import named
-from yoi_bundles.model.bundle import Finding, Source
+from yoi_bundles.model.bundle import Source
 from yoi_bundles.model.declarations import WorkflowDefinition
+from yoi_bundles.model.finding import Finding
 
 
 def find_workflow_faults(declarations: Declarations) -> Iterator[Finding]:

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from pydantic import Field
-
-from yoi_bundles.model.base import Model
-from yoi_bundles.model.declarations import (
-    AllowList,
-    Manifest,
-    Plugin,
-    Profile,
-    Prompt,
-    Provider,
-    Tool,
-    ToolPolicy,
-    Workflow,
-)
-from yoi_bundles.model.grants import Grant
 from yoi_bundles.model.ids import BlobId, Digest, Name, PromptKey, RelativePath
-from yoi_bundles.model.revision import Revision
+
+if TYPE_CHECKING:
+    from yoi_bundles.model.declarations import (
+        AllowList,
+        Manifest,
+        Plugin,
+        Profile,
+        Prompt,
+        Provider,
+        Tool,
+        ToolPolicy,
+        Workflow,
+    )
+    from yoi_bundles.model.grants import Grant
+    from yoi_bundles.model.revision import Revision
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """Where in a TOML file: table names, keys and array positions."""
@@ -92,22 +91,3 @@ class PublishedBundle:
 
     content: Bundle
     revision: Revision
-
-
-class Finding(Model):
-    """Something wrong with one file of a tree."""
-
-    file: str
-    """Path in the tree, escaped if it is not a safe one."""
-    line: int | None = Field(default=None, ge=1)
-    code: str
-    """A code of `yoi_bundles.errors`."""
-    message: str
-    hint: str | None = None
-    severity: Literal["error", "warning"] = "error"
-    fingerprint: str | None = None
-    """For text-scan findings: what ``policies/allow.toml`` may list. Never the secret itself."""
-
-    def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{place}: {self.code}: {self.message}"

@@ -12,19 +12,21 @@ from yoi_bundles.wire.download import Download
 from yoi_bundles.wire.http import HttpClient, parse_answer
 from yoi_bundles.wire.messages import (
     BrowserOverview,
-    ChannelView,
-    DiffReply,
     NewPushToken,
-    PublishReply,
-    PublishRequest,
     RegisteredRuntime,
     RegisterRuntime,
-    RevisionList,
     RuntimeList,
     RuntimeView,
     StatusReport,
     SyncReply,
     SyncRequest,
+)
+from yoi_bundles.wire.revision_messages import (
+    ChannelView,
+    DiffReply,
+    PublishReply,
+    PublishRequest,
+    RevisionList,
     WorkspaceList,
     WorkspaceView,
 )

@@ -23,8 +23,8 @@ from yoi_bundles.content import (
     verify_content,
 )
 from yoi_bundles.content.findings import near_hint, shown_path, shown_word
-from yoi_bundles.model.bundle import Finding
 from yoi_bundles.model.declarations import Profile
+from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import BlobId, Digest, Name, PromptKey, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import Limits
 
