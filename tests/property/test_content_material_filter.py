@@ -9,8 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from yoi_bundles.content.material_filter import FOLDED, RUN_LENGTH, select_rules
+from yoi_bundles.content.material_filter import FOLDED, RUN_LENGTH
+from yoi_bundles.content.material_filter import select_rules as select
 from yoi_bundles.content.material_rules import RULES
+from yoi_bundles.content.shape import classify
 
 PROSE = st.text(alphabet=st.sampled_from("ab Z9.:=/-_\n'\"`<>\u00e9\u3042"), max_size=40)
 SECRETS = st.one_of([st.from_regex(rule.pattern) for rule in RULES])
@@ -25,6 +27,11 @@ ASSIGNED = st.builds(
     st.sampled_from(["hunter2-and-9x", "p4$$w0rd!"]),
     st.sampled_from(["'", '"', "`"]),
 )
+
+
+def select_rules(text):
+    data = text.encode()
+    return select(text, data, classify(data))
 
 
 @given(PROSE, st.one_of(SECRETS, ASSIGNED, PROSE), PROSE)

@@ -5,13 +5,12 @@ Source: docs/format.md, "Prompts".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 FENCE = "+++"
 
 
-@dataclass(frozen=True, slots=True)
-class FrontMatter:
+class FrontMatter(NamedTuple):
     """A prompt's two parts.
 
     Args:

@@ -5,8 +5,7 @@ Source: docs/format.md, "The bundle tree, schema 1".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from yoi_bundles.content.findings import INVALID, UNSUPPORTED, near_hint, shown_file
 from yoi_bundles.errors import InvalidInputError
@@ -60,8 +59,7 @@ _DIRECTORIES = (
 _NAME_HINT = "lower-case letters, digits and `-`; at most 63 characters"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A file's kind and the name that its path gives to what it declares.
 
     Args:

@@ -10,7 +10,7 @@ import math
 import re
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -18,6 +18,7 @@ from typing import Protocol
 from yoi_bundles.content.findings import MATERIAL, shown_file
 from yoi_bundles.content.material_filter import select_rules
 from yoi_bundles.content.material_rules import Rule
+from yoi_bundles.content.shape import classify
 from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import RelativePath
 
@@ -63,12 +64,23 @@ class Scanner(Protocol):
         ...
 
 
-def scan_text(path: RelativePath, text: str) -> list[Match]:
+def scan_text(
+    path: RelativePath, text: str, data: bytes | None = None, classes: bytes | None = None
+) -> list[Match]:
     """Secrets in one file's text, each place reported once, in line order.
+
+    Args:
+        path: The file.
+        text: Its text.
+        data: The text in UTF-8, if that is at hand.
+        classes: Those of its bytes, if `classify` has been asked.
 
     Returns:
         At most `MAX_MATCHES` + 1 matches.
     """
+    rules = _select_rules(text, data, classes)
+    if not rules:
+        return []
     matches = [
         Match(
             rule.id,
@@ -77,22 +89,30 @@ def scan_text(path: RelativePath, text: str) -> list[Match]:
             text.count("\n", 0, start) + 1,
             _fingerprint(rule, path, text[start:end]),
         )
-        for rule, start, end in islice(_find_secrets(text), MAX_MATCHES + 1)
+        for rule, start, end in islice(_find_secrets(text, rules), MAX_MATCHES + 1)
     ]
     return sorted(matches, key=lambda match: (match.line, match.rule))
 
 
 def redact(text: str) -> str:
     """The text with a stand-in for every secret in it."""
-    for _, start, end in sorted(_find_secrets(text), key=lambda hit: hit[1], reverse=True):
+    found = list(_find_secrets(text, _select_rules(text)))
+    for _, start, end in sorted(found, key=lambda hit: hit[1], reverse=True):
         text = f"{text[:start]}(hidden){text[end:]}"
     return text
 
 
-def _find_secrets(text: str) -> Iterator[tuple[Rule, int, int]]:
+def _select_rules(
+    text: str, data: bytes | None = None, classes: bytes | None = None
+) -> Sequence[Rule]:
+    raw = text.encode("utf-8", "surrogatepass") if data is None else data
+    return select_rules(text, raw, classify(raw) if classes is None else classes)
+
+
+def _find_secrets(text: str, rules: Sequence[Rule]) -> Iterator[tuple[Rule, int, int]]:
     """Rule and span of each secret; no two spans overlap."""
     taken: list[tuple[int, int]] = []
-    for rule in select_rules(text):
+    for rule in rules:
         group = "secret" if "secret" in rule.pattern.groupindex else 0
         for found in rule.pattern.finditer(text):
             start, end = found.span(group)

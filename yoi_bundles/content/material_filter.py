@@ -14,6 +14,7 @@ import string
 from collections.abc import Sequence
 
 from yoi_bundles.content.material_rules import RULES, Rule
+from yoi_bundles.content.shape import TOKEN_CLASS
 
 RUN_LENGTH = 16
 """Every rule but the two below needs a run of at least as many token characters."""
@@ -21,11 +22,12 @@ RUN_LENGTH = 16
 FOLDED = "\u0130\u0131\u017f\u212a"
 """Letters beyond ASCII that a pattern which ignores case takes for ASCII ones."""
 
-_RUN_CHARACTERS = (string.ascii_letters + string.digits + "_-+/=.~:").encode()
-_RUNS = bytes(0x78 if byte in _RUN_CHARACTERS else 0x20 for byte in range(256))
-_RUN = b"x" * RUN_LENGTH
+_RUN = TOKEN_CLASS * RUN_LENGTH
 
-_MARKS = bytes(0x3A if byte in b":=>" else 0x22 if byte in b"\"'`" else byte for byte in range(256))
+# A slash counts as a quote: with a colon before it, it may begin an address with a password.
+_MARKS = bytes(
+    0x3A if byte in b":=>" else 0x22 if byte in b"\"'`/" else byte for byte in range(256)
+)
 _NOT_ASCII_OR_SPACE = bytes(
     byte
     for byte in range(256)
@@ -40,18 +42,17 @@ _KEYWORDS = frozenset(word for rule in RULES for word in rule.keywords)
 _SHORT_KEYWORDS = frozenset(word for rule in _SHORT for word in rule.keywords)
 
 
-def select_rules(text: str) -> Sequence[Rule]:
+def select_rules(text: str, data: bytes, classes: bytes) -> Sequence[Rule]:
     """The rules that may match somewhere in a text, in their order.
 
     Args:
         text: Any text.
+        data: It in UTF-8.
+        classes: Those of its bytes, of `classify`.
     """
-    data = text.encode("utf-8", "surrogatepass")
-    if _RUN in data.translate(_RUNS) or (
-        not text.isascii() and any(letter in text for letter in FOLDED)
-    ):
+    if _RUN in classes or (not text.isascii() and any(letter in text for letter in FOLDED)):
         return _find_present(text, RULES, _KEYWORDS)
-    if "://" in text or _ASSIGNMENT in data.translate(_MARKS, _NOT_ASCII_OR_SPACE):
+    if _ASSIGNMENT in data.translate(_MARKS, _NOT_ASCII_OR_SPACE):
         return _find_present(text, _SHORT, _SHORT_KEYWORDS)
     return ()
 

@@ -10,8 +10,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from yoi_bundles.content.declare import Choice, declare
 from yoi_bundles.content.findings import (
@@ -26,6 +25,7 @@ from yoi_bundles.content.front_matter import parse_front_matter
 from yoi_bundles.content.host_paths import find_host_paths
 from yoi_bundles.content.layout import FileKind, Place, find_place
 from yoi_bundles.content.material import MAX_MATCHES, Match, redact, scan_text
+from yoi_bundles.content.shape import classify
 from yoi_bundles.content.text import decode_text
 from yoi_bundles.content.toml_lines import LineIndex
 from yoi_bundles.content.tool_schema import find_schema_faults
@@ -125,8 +125,7 @@ _DECLARERS: dict[FileKind, Declarer] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedFile:
+class ParsedFile(NamedTuple):
     """What one file is and says.
 
     Args:
@@ -168,7 +167,7 @@ def parse_file(
         parse_tree_path(str(path), limits)
     except ForbiddenPathError as error:
         fault = Finding(file=shown_file(path), code=PATH, message=error.message)
-        return replace(parsed, is_safe=False, findings=(*parsed.findings, fault))
+        return parsed._replace(is_safe=False, findings=(*parsed.findings, fault))
     return parsed
 
 
@@ -179,18 +178,19 @@ def _parse_bytes(path: RelativePath, blob: BlobId, data: bytes, limits: Limits) 
         return ParsedFile(source, None, size, findings=(place,))
     if size > limits.file_bytes:
         return ParsedFile(source, place, size, findings=(_too_large(path, limits),))
-    text = decode_text(path, data)
+    classes = classify(data)
+    text = decode_text(path, data, classes)
     if isinstance(text, Finding):
         return ParsedFile(source, place, size, findings=(text,))
     parsed = _parse_text(source, place, text, size)
-    matches = tuple(scan_text(path, text))
+    matches = tuple(scan_text(path, text, data, classes))
     if not matches:
         return parsed
     if len(matches) <= MAX_MATCHES:
-        return replace(parsed, matches=matches)
+        return parsed._replace(matches=matches)
     # No list may excuse a file that is not looked at to its end.
     fault = Finding(file=shown_file(path), code=MATERIAL, message=_TOO_MANY_SECRETS)
-    return replace(parsed, matches=matches, findings=(*parsed.findings, fault))
+    return parsed._replace(matches=matches, findings=(*parsed.findings, fault))
 
 
 def _parse_text(source: Source, place: Place, text: str, size: int) -> ParsedFile:

@@ -9,21 +9,25 @@ Source: docs/format.md, "Text"; Unicode Technical Report 36 (bidirectional overr
 from __future__ import annotations
 
 from yoi_bundles.content.findings import INVALID, shown_file
+from yoi_bundles.content.shape import UNSEEN_CLASS
 from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.texts import UNSEEN
 
-_PLAIN = bytes(code for code in range(128) if UNSEEN.search(chr(code)) is None)
-"""Bytes of ASCII text in which nothing can be wrong; carriage return is not among them."""
 
+def decode_text(path: RelativePath, data: bytes, classes: bytes) -> str | Finding:
+    """The text of a file, or the first thing that keeps it from being one.
 
-def decode_text(path: RelativePath, data: bytes) -> str | Finding:
-    """The text of a file, or the first thing that keeps it from being one."""
+    Args:
+        path: The file.
+        data: Its bytes.
+        classes: Their classes, of `classify`.
+    """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         return _fault(path, data.count(b"\n", 0, error.start) + 1, "is not UTF-8", "save as UTF-8")
-    if text.isascii() and not data.translate(None, _PLAIN):
+    if text.isascii() and UNSEEN_CLASS not in classes:
         return text
     if "\r" in text:
         line = text.count("\n", 0, text.index("\r")) + 1

@@ -24,11 +24,12 @@ _NAME = re.compile(Name.pattern)
 
 def find_variable_faults(header: PromptHeader, parts: FrontMatter, source: Source) -> list[Finding]:
     """Variables used and not declared, declared and not used, or not named as they must be."""
+    if not header.variables and "{{" not in parts.body:
+        return []
     declared = {str(name) for name in header.variables}
     used: set[str] = set()
     findings: list[Finding] = []
-    # The pattern is tried at every character of a text; most hold no brace at all.
-    for found in _VARIABLE.finditer(parts.body) if "{{" in parts.body else ():
+    for found in _VARIABLE.finditer(parts.body):
         name = found.group(1)
         fault = _find_fault(name, declared) if name not in used else None
         used.add(name)

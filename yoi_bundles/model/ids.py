@@ -35,7 +35,7 @@ class TextValue:
     _text: str
 
     def __init__(self, text: str) -> None:
-        object.__setattr__(self, "_text", text)
+        _set_text(self, text)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -115,6 +115,10 @@ class TextValue:
         }
 
 
+_set_text = vars(TextValue)["_text"].__set__
+"""Sets what is frozen; a bundle has a value for each file, and this is the fastest way."""
+
+
 def _shown(text: str) -> str:
     """Text from outside as it may stand in a message: escaped and short."""
     return ascii(text if len(text) <= 60 else text[:57] + "...")
@@ -134,7 +138,9 @@ class _ObjectId(TextValue):
         Raises:
             InvalidInputError: Not exactly 32 bytes.
         """
-        return cls.parse(raw.hex())
+        if len(raw) != 32:
+            raise InvalidInputError(f"{len(raw)} bytes are not a {cls.what}")
+        return cls(raw.hex())
 
     @property
     def raw(self) -> bytes:

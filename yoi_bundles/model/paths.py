@@ -30,9 +30,11 @@ _IGNORABLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 # Nearly every name: no dot at either end, and not a device; none of the other rules can apply.
-_PLAIN = re.compile(
-    r"(?!(?i:con|prn|aux|nul|(com|lpt)[0-9])(?:\.|$))[A-Za-z0-9_-]+(?:\.+[A-Za-z0-9_-]+)*"
+_PLAIN_NAME = (
+    r"(?!(?i:con|prn|aux|nul|(?:com|lpt)[0-9])(?:[./]|$))[A-Za-z0-9_-]+(?:\.+[A-Za-z0-9_-]+)*"
 )
+_PLAIN = re.compile(_PLAIN_NAME)
+_PLAIN_PATH = re.compile(rf"{_PLAIN_NAME}(?:/{_PLAIN_NAME})*")
 
 
 def verify_name(name: str, limits: Limits = DEFAULT_LIMITS) -> str:
@@ -126,6 +128,12 @@ def parse_tree_path(text: str, limits: Limits = DEFAULT_LIMITS) -> RelativePath:
     Raises:
         ForbiddenPathError: A name is unsafe, or the path is too long or too deep.
     """
+    if (
+        len(text) <= min(limits.name_bytes, limits.path_bytes, RelativePath.max_length)
+        and text.count("/") <= limits.tree_depth
+        and _PLAIN_PATH.fullmatch(text)
+    ):
+        return RelativePath(text)
     names = text.split("/")
     for name in names:
         verify_name(name, limits)
@@ -157,8 +165,10 @@ def verify_paths(paths: Iterable[RelativePath]) -> None:
         ForbiddenPathError: A path is also a directory of another one, or two names of one
             directory collide.
     """
-    directories: dict[str, set[str]] = {}
     files = {str(path) for path in paths}
+    if _are_plainly_apart(files):
+        return
+    directories: dict[str, set[str]] = {}
     for path in files:
         parent, name = path, ""
         while parent:
@@ -170,6 +180,25 @@ def verify_paths(paths: Iterable[RelativePath]) -> None:
                 f"{_shown(parent)} is a file and a directory", name=_shown(parent)
             )
         verify_siblings(sorted(names))
+
+
+def _are_plainly_apart(files: set[str]) -> bool:
+    """Whether ASCII paths differ in more than case, and none is a directory of another."""
+    if not all(map(str.isascii, files)):
+        return False
+    directories = set[str]()
+    parents = {path.rpartition("/")[0] for path in files}
+    while parents:
+        directories |= parents
+        parents = {path.rpartition("/")[0] for path in parents} - directories
+    directories.discard("")
+    folded = set(map(str.lower, files))
+    folded_directories = set(map(str.lower, directories))
+    return (
+        len(folded) == len(files)
+        and len(folded_directories) == len(directories)
+        and folded.isdisjoint(folded_directories)
+    )
 
 
 def _shown(text: str) -> str:

@@ -1,6 +1,8 @@
 """Name rules: what may stand in a tree on every supported file system."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from yoi_bundles.errors import ForbiddenPathError
 from yoi_bundles.model.ids import RelativePath
@@ -183,3 +185,53 @@ def test_paths_of_one_tree_may_not_collide():
         verify_paths(paths("a/x", "A/y"))
     with pytest.raises(ForbiddenPathError):
         verify_paths(paths("d/x", "d/X"))
+
+
+ODD_NAMES = "con CON.md console com1 com1x x.aux a. .a a..b lpt9.txt git~1 a:b"
+NAMES = st.sampled_from(["a", "A", "", "a b", "E\u0301", "b" * 7, "b" * 8, *ODD_NAMES.split()])
+
+
+@given(st.lists(NAMES, min_size=1, max_size=5))
+@example(["a\n"])
+@example(["a", "nul"])
+@example(["nul", "a"])
+def test_a_path_is_safe_if_each_of_its_names_is(names):
+    limits = Limits(name_bytes=7, path_bytes=20, tree_depth=3)
+
+    def is_safe(action):
+        try:
+            action()
+        except ForbiddenPathError:
+            return False
+        return True
+
+    text = "/".join(names)
+    expected = (
+        all(is_safe(lambda one=name: verify_name(one, limits)) for name in names)
+        and len(text.encode()) <= 20
+        and len(names) <= 4
+    )
+    assert is_safe(lambda: parse_tree_path(text, limits)) == expected
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "A", "b", "c", "\u00e9", "\u00c9"]), min_size=1, max_size=4),
+        max_size=6,
+    )
+)
+def test_paths_collide_if_two_names_of_one_directory_do(parts):
+    paths = ["/".join(names) for names in parts]
+    directories = {}
+    for names in parts:
+        for depth in range(len(names)):
+            directories.setdefault(tuple(names[:depth]), set()).add(names[depth])
+    is_fine = not any(tuple(names) in directories for names in parts) and all(
+        len({fold_name(name) for name in names}) == len(names) for names in directories.values()
+    )
+    try:
+        verify_paths(map(RelativePath, paths))
+        found = True
+    except ForbiddenPathError:
+        found = False
+    assert found == is_fine
