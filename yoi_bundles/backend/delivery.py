@@ -12,8 +12,9 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from yoi_bundles.backend.ready import parse_channel, parse_question
-from yoi_bundles.backend.registry import RuntimeIdentity
+from yoi_bundles.backend.registry import RegistryCaller, RuntimeIdentity
 from yoi_bundles.backend.service import Backend
+from yoi_bundles.errors import ForbiddenError
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, WorkspaceId
 from yoi_bundles.model.request_limits import RequestLimits
 from yoi_bundles.wire.immutable_file import answer_file
@@ -68,7 +69,7 @@ class Delivery:
             BundleError: There is another answer, which `bundle` gives.
         """
         question = parse_question(parts["digest"], scope["query_string"])
-        file = self._backend.ready.find_file(question, self._runtime_of(scope))
+        file = self._backend.ready.find_file(question, _runtime_at_hand(scope))
         return None if file is None else answer_file(scope, file, BUNDLE_MEDIA_TYPE)
 
     def channel(self, scope: Scope, workspace: WorkspaceId, channel: ChannelName) -> Response:
@@ -99,7 +100,7 @@ class Delivery:
         wait_seconds = preferred_wait_seconds(scope)
         # Looked at before the head is read, so that no change falls between.
         seen = self.waits.look(workspace) if wait_seconds else None
-        view = self._backend.ready.find_channel(workspace, channel, self._runtime_of(scope))
+        view = self._backend.ready.find_channel(workspace, channel, _runtime_at_hand(scope))
         return None if view is None else self._answer(scope, view, wait_seconds, seen)
 
     def _answer(self, scope: Scope, view: ChannelView, wait_seconds: int, seen: object) -> Response:
@@ -120,8 +121,27 @@ class Delivery:
         """On whose behalf something is asked: a Runtime, or None for an operator.
 
         Raises:
-            ForbiddenError: Another role.
+            ForbiddenError: Another role, or a Runtime that is not registered.
         """
-        caller: CredentialView = scope["state"]["caller"]
-        verify_role(caller, "runtime", "operator", "publisher")
+        caller = _caller_of(scope)
         return self._backend.fleet.verify_caller(caller) if caller.role == "runtime" else None
+
+
+def _runtime_at_hand(scope: Scope) -> RuntimeIdentity | None:
+    """As `Delivery._runtime_of`, in the same turn of the event loop as the authentication.
+
+    Raises:
+        ForbiddenError: Another role, or a Runtime that is not registered.
+    """
+    caller = _caller_of(scope)
+    if caller.role != "runtime":
+        return None
+    if not isinstance(caller, RegistryCaller):
+        raise ForbiddenError("this runtime is not registered")
+    return caller.runtime
+
+
+def _caller_of(scope: Scope) -> CredentialView:
+    caller: CredentialView = scope["state"]["caller"]
+    verify_role(caller, "runtime", "operator", "publisher")
+    return caller

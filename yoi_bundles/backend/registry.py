@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
+from pydantic import Field
 from sqlalchemy import (
     Row,
     delete,
@@ -27,7 +29,12 @@ from yoi_bundles.backend.registry_tables import (
     UPSERT_BUNDLES,
     bundle_row,
 )
-from yoi_bundles.errors import BundleError, BundleMissingError, RevisionConflictError
+from yoi_bundles.errors import (
+    BundleError,
+    BundleMissingError,
+    InvalidInputError,
+    RevisionConflictError,
+)
 from yoi_bundles.model.ids import ContentHash, Digest, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
 from yoi_bundles.wire.credentials import Credentials
@@ -39,6 +46,7 @@ from yoi_bundles.wire.messages import (
     NackReason,
     RuntimeInfo,
 )
+from yoi_bundles.wire.roles import CredentialView
 
 IDENTITIES = 16_384
 """Runtimes whose identity is kept in memory."""
@@ -50,6 +58,12 @@ class RuntimeIdentity:
 
     runtime_id: RuntimeId
     labels: dict[Name, Label]
+
+
+class RegistryCaller(CredentialView):
+    """A Runtime's credential, with who that is."""
+
+    runtime: RuntimeIdentity = Field(exclude=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +105,7 @@ class Registry:
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, TABLES)
-        self.credentials = Credentials(self._database, CREDENTIALS)
+        self.credentials = Credentials(self._database, CREDENTIALS, self._with_runtime)
         self._reports = GroupCommit(self._write_reports)
         self._identities = EpochCache(self._database, self._read_identity, IDENTITIES)
 
@@ -163,6 +177,15 @@ class Registry:
             BundleMissingError: It is not registered.
         """
         return self._identities.get(runtime_id)
+
+    def _with_runtime(self, owner: CredentialView) -> CredentialView:
+        if owner.role != "runtime":
+            return owner
+        # Without, if it is not registered, or not any more.
+        with contextlib.suppress(BundleMissingError, InvalidInputError):
+            identity = self.identify(RuntimeId.parse(owner.name))
+            return RegistryCaller(**dict(owner), runtime=identity)
+        return owner
 
     def _read_identity(self, runtime_id: RuntimeId) -> RuntimeIdentity:
         known = self.get(runtime_id)

@@ -111,8 +111,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._fruitless_bytes > self.bounds.head_bytes:
             self._refuse(431, f"the head is larger than {self.bounds.head_bytes} bytes")
-        elif not self._is_answering and self.timeout_keep_alive_task is None:
-            # What came has ended the time between requests, so another must run.
+        elif self._is_in_head or not (self._is_answering or self.timeout_keep_alive_task):
+            # What came has ended the time between requests, so another must run. Most heads come
+            # at once, and need none.
             self._start_head_timer()
 
     def pause_writing(self) -> None:
@@ -150,7 +151,6 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {LEFT: self.call_when_left}  # type: ignore[dict-item]
         self._is_in_head = True
-        self._start_head_timer()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers come here too and are dropped: nobody has judged them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple, get_args
 
@@ -101,10 +102,18 @@ class Credentials:
     Args:
         database: Where they are kept.
         tables: Made by `credential_tables`.
+        complete: Adds to a credential what else the database knows of its owner; kept with it for
+            the epoch, so that one look tells who asks and what decides of the answer.
     """
 
-    def __init__(self, database: Database, tables: CredentialTables) -> None:
+    def __init__(
+        self,
+        database: Database,
+        tables: CredentialTables,
+        complete: Callable[[CredentialView], CredentialView] = lambda owner: owner,
+    ) -> None:
         self._database = database
+        self._complete = complete
         self._newest, self._older = tables
         self._known = EpochCache(database, self._look_up, KNOWN_TOKENS)
 
@@ -254,7 +263,7 @@ class Credentials:
             raise UnauthenticatedError("the token is not known here")
         ends_at = None if row.expires_at is None else datetime.fromisoformat(row.expires_at)
         owner = CredentialView(name=row.name, role=row.role, created_at=row.created_at)
-        return _KnownToken(owner, ends_at)
+        return _KnownToken(self._complete(owner), ends_at)
 
     def _views(self) -> Select[tuple[str, ...]]:
         newest, older = self._newest, self._older

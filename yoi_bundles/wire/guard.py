@@ -31,12 +31,8 @@ class BodyPace:
 
 DEFAULT_PACE = BodyPace()
 
-SINGLE_HEADERS = (
-    b"content-length",
-    b"transfer-encoding",
-    b"authorization",
-    b"host",
-    b"content-type",
+SINGLE_HEADERS = frozenset(
+    {b"content-length", b"transfer-encoding", b"authorization", b"host", b"content-type"}
 )
 """Headers of which a second one means that somebody on the way may read another request."""
 
@@ -60,12 +56,13 @@ class GuardMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        doubt = find_doubt(scope["headers"])
+        headers = scope["headers"]
+        doubt = find_doubt(headers)
         if doubt is not None:
             # Where this request ends is in doubt, so nothing more is read from the connection.
             await http_problem_response(400, doubt, CLOSE)(scope, receive, send)
             return
-        if _is_encoded(scope["headers"]) and not scope["path"].startswith(ENCODED_PREFIX):
+        if _is_encoded(headers) and not scope["path"].startswith(ENCODED_PREFIX):
             refusal = http_problem_response(415, "bodies are taken without a content encoding")
             await refusal(scope, receive, send)
             return

@@ -69,14 +69,15 @@ class LeanAnswers:
             return None
         path, method = scope["path"], scope["method"]
         for route, answer in self._routes:
-            match = route.path_regex.match(path)
-            if match is not None and method in (route.methods or ()):
-                # The metrics name a request by its route.
-                scope["route"] = route
-                try:
-                    return answer(scope, match.groupdict())
-                except BundleError:
-                    return None
+            match = route.path_regex.match(path) if method in (route.methods or ()) else None
+            if match is None:
+                continue
+            # The metrics name a request by its route.
+            scope["route"] = route
+            try:
+                return answer(scope, match.groupdict())
+            except BundleError:
+                return None
         return None
 
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Histogram, Metric
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from yoi_bundles.wire.waits import is_parked
@@ -15,26 +21,34 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
 UNMATCHED = "unmatched"
 """Route of what was refused before a route was found."""
 
+BOUNDS = Histogram.DEFAULT_BUCKETS
+"""Upper bounds in seconds; the last one is infinite."""
 
-class RequestMetrics:
-    """What is counted of one server's requests.
+
+class _Times:
+    """How long the answers of one route took."""
+
+    __slots__ = ("buckets", "seconds")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * len(BOUNDS)
+        self.seconds = 0.0
+
+
+class RequestMetrics(Collector):
+    """What is counted of one server's requests; used from its event loop alone.
+
+    Numbers are kept as they are and named when somebody asks for them: the library's own counters
+    take a lock each, and several frames.
 
     Args:
         registry: Where ``/metrics`` reads it.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._requests = Counter(
-            "yoi_bundles_http_requests_total",
-            "HTTP requests",
-            ["method", "route", "status"],
-            registry=registry,
-        )
-        self._seconds = Histogram(
-            "yoi_bundles_http_request_seconds", "Time to answer", ["route"], registry=registry
-        )
-        # A look-up by labels costs the library more than the count. There are as many as series.
-        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._requests: Counter[tuple[str, str, int]] = Counter()
+        self._times: dict[str, _Times] = {}
+        registry.register(self)
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer.
@@ -42,17 +56,38 @@ class RequestMetrics:
         Args:
             route: Its template, never the path: that would make one time series per digest.
         """
-        known = method if method in METHODS else "other"
-        series = self._series.get((known, route, status))
-        if series is None:
-            series = self._requests.labels(known, route, str(status)), self._seconds.labels(route)
-            self._series[known, route, status] = series
-        series[0].inc()
-        series[1].observe(seconds)
+        self._requests[method if method in METHODS else "other", route, status] += 1
+        times = self._times.get(route)
+        if times is None:
+            times = self._times[route] = _Times()
+        times.buckets[bisect_left(BOUNDS, seconds)] += 1
+        times.seconds += seconds
 
     def count_refusal(self, status: int) -> None:
         """Count what was refused before it was a request."""
-        self._requests.labels("other", UNMATCHED, str(status)).inc()
+        self._requests["other", UNMATCHED, status] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """All there is, as the library writes it."""
+        requests = CounterMetricFamily(
+            "yoi_bundles_http_requests", "HTTP requests", labels=["method", "route", "status"]
+        )
+        for (method, route, status), number in self._requests.items():
+            requests.add_metric([method, route, str(status)], number)
+        yield requests
+        times = HistogramMetricFamily(
+            "yoi_bundles_http_request_seconds", "Time to answer", labels=["route"]
+        )
+        for route, one in self._times.items():
+            times.add_metric([route], list(_cumulated(one.buckets)), one.seconds)
+        yield times
+
+
+def _cumulated(buckets: list[int]) -> Iterator[tuple[str, float]]:
+    total = 0
+    for bound, number in zip(BOUNDS, buckets, strict=True):
+        total += number
+        yield floatToGoString(bound), total  # type: ignore[no-untyped-call]
 
 
 class MetricsMiddleware:

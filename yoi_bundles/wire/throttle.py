@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
-
-from cachetools import LRUCache
 
 from yoi_bundles.errors import TooManyRequestsError
 from yoi_bundles.model.request_limits import RequestLimits
@@ -36,7 +34,7 @@ class Rate:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._due: LRUCache[str, float] = LRUCache(MAX_KEYS)
+        self._due: OrderedDict[str, float] = OrderedDict()
 
     def take(self, key: str, *, per_second: float, burst: int) -> float:
         """Count one event, if there is room for it.
@@ -50,6 +48,9 @@ class Rate:
         if wait_seconds > ROUNDING_SECONDS:
             return wait_seconds
         self._due[key] = due + 1 / per_second
+        self._due.move_to_end(key)
+        if len(self._due) > MAX_KEYS:
+            self._due.popitem(last=False)
         return 0.0
 
 
