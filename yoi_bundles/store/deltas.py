@@ -171,6 +171,8 @@ def _add_copies(out: bytearray, at: int, size: int) -> None:
 
 def _encode_size(value: int) -> bytes:
     """A little-endian base-128 number in its shortest form."""
+    if 0x80 <= value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     out = bytearray()
     while value > 0x7F:
         out.append((value & 0x7F) | 0x80)

@@ -39,17 +39,6 @@ BaseLoader: TypeAlias = Callable[[Oid], "tuple[int, bytes] | None"]
 """Finds a delta's base among what is held; None if it is not."""
 
 
-class _Raw(NamedTuple):
-    """An entry as it stands in the file."""
-
-    offset: int
-    kind: int
-    size: int
-    data_offset: int
-    end: int
-    base: int | Oid | None
-
-
 class PackedObject(NamedTuple):
     """An object whose id has been computed."""
 
@@ -134,9 +123,7 @@ class ReceivedPack:
         count = self._verify_frame()
         position = forgotten = PACK_HEADER_BYTES
         for _ in range(count):
-            raw, data = self._read_entry(position)
-            position = raw.end
-            self._take(raw, data)
+            position = self._take_entry(position)
             if position - forgotten > SLICE_BYTES:
                 forget_pages(self.view)
                 forgotten = position
@@ -161,37 +148,49 @@ class ReceivedPack:
 
     # --- (4b) one entry: header, inflation -----------------------------------------------------
 
-    def _read_entry(self, offset: int) -> tuple[_Raw, bytes]:
+    def _take_entry(self, offset: int) -> int:
+        """Read the entry at an offset and make its object; returns where the entry ends.
+
+        A header is shorter than the checksum after the last entry: no look at a byte is outside.
+        """
+        if offset >= self._end:
+            raise MalformedBundleError("the pack ends inside an object")
         kind, size, position = self._read_header(offset)
         if size > self._limits.object_bytes:
             raise _too_large("object_bytes", self._limits.object_bytes)
         base: int | Oid | None = None
+        oid: Oid | None = None
         if kind == OFS_DELTA:
             distance, position = self._read_distance(position)
             base = offset - distance
-            if not self._table.has(base):
-                raise MalformedBundleError("a delta's base offset is not that of an object")
+            oid = self._find_offset(base)
         elif kind == REF_DELTA:
-            base = bytes(self.view[position : position + OID_BYTES])
+            base = oid = bytes(self.view[position : position + OID_BYTES])
             position += OID_BYTES
         elif kind not in _KINDS:
             raise MalformedBundleError(f"object type {kind} has no place in a bundle")
         data, end = self._inflate(position, size)
-        raw = _Raw(offset, kind, size, position, end, base)
-        self._table.add(raw.offset, size, position, base, zlib.crc32(self.view[offset:end]))
-        return raw, data
+        self._table.add(offset, size, position, base, zlib.crc32(self.view[offset:end]))
+        if base is None:
+            self._finish(offset, _KINDS[kind], data, 0)
+        else:
+            self._take_delta(offset, base, oid, data)
+        return end
 
-    def _byte(self, position: int) -> int:
-        if position >= self._end:
-            raise MalformedBundleError("the pack ends inside an object")
-        return self.view[position]
+    def _find_offset(self, offset: int) -> Oid | None:
+        """The id of an object before this one; None if it is a delta that waits itself."""
+        row = self._table.find(offset)
+        if row is None:
+            raise MalformedBundleError("a delta's base offset is not that of an object")
+        return self._table.oid_of_row(row)
 
     def _read_header(self, position: int) -> tuple[int, int, int]:
-        byte = self._byte(position)
+        view = self.view
+        byte = view[position]
         kind, size, shift = (byte >> 4) & 7, byte & 0x0F, 4
         while byte & 0x80:
             position += 1
-            byte = self._byte(position)
+            byte = view[position]
             size |= (byte & 0x7F) << shift
             shift += 7
             if shift > 46 or (byte == 0):
@@ -199,13 +198,14 @@ class ReceivedPack:
         return kind, size, position + 1
 
     def _read_distance(self, position: int) -> tuple[int, int]:
-        byte = self._byte(position)
+        view = self.view
+        byte = view[position]
         distance = byte & 0x7F
         while byte & 0x80:
             position += 1
-            byte = self._byte(position)
+            byte = view[position]
             distance = ((distance + 1) << 7) | (byte & 0x7F)
-            if distance > len(self.view):
+            if distance > len(view):
                 raise MalformedBundleError("a delta's base lies before the pack")
         return distance, position + 1
 
@@ -246,22 +246,19 @@ class ReceivedPack:
 
     # --- (4c) ids and deltas -------------------------------------------------------------------
 
-    def _take(self, raw: _Raw, data: bytes) -> None:
-        """Hash an object, or keep a delta until its base is known."""
-        if raw.base is None:
-            self._finish(raw.offset, _KINDS[raw.kind], data, 0)
+    def _take_delta(self, offset: int, base: int | Oid, oid: Oid | None, delta: bytes) -> None:
+        """Make the object of a delta, or keep the delta until its base is known."""
+        packed = None if oid is None else self.objects.get(oid)
+        if oid is not None and packed is not None:
+            data = self._make(delta, self.read(oid), packed.depth + 1)
+            self._finish(offset, packed.kind, data, packed.depth + 1)
             return
-        base = self._table.oid(raw.base) if isinstance(raw.base, int) else raw.base
-        packed = None if base is None else self.objects.get(base)
-        if base is not None and packed is not None:
-            self._apply(raw.offset, data, packed.kind, self.read(base), packed.depth + 1)
-            return
-        self._verify_delta(data)
-        cost = len(data) + _KEPT_OVERHEAD_BYTES
+        self._verify_delta(delta)
+        cost = len(delta) + _KEPT_OVERHEAD_BYTES
         if cost <= self._delta_left:
             self._delta_left -= cost
-            self._waiting_data[raw.offset] = data
-        self._waiting.setdefault(raw.base, []).append(raw.offset)
+            self._waiting_data[offset] = delta
+        self._waiting.setdefault(base, []).append(offset)
 
     def _verify_delta(self, data: bytes) -> None:
         """Bounds of a delta that has to wait: its sizes are looked at now."""
@@ -269,10 +266,6 @@ class ReceivedPack:
         size, _ = read_size(data, position)
         if size > self._limits.object_bytes:
             raise _too_large("object_bytes", self._limits.object_bytes)
-
-    def _apply(self, offset: int, delta: bytes, kind: Kind, base: bytes, depth: int) -> Oid:
-        """Make an object of its base, record it, and whatever waited for it."""
-        return self._finish(offset, kind, self._make(delta, base, depth), depth)
 
     def _make(self, delta: bytes, base: bytes, depth: int) -> bytes:
         if depth > self._limits.delta_depth:
@@ -282,13 +275,14 @@ class ReceivedPack:
         self.spend(len(data))
         return data
 
-    def _finish(self, offset: int, kind: Kind, data: bytes, depth: int) -> Oid:
+    def _finish(self, offset: int, kind: Kind, data: bytes, depth: int) -> None:
         """Record an object under its id, then every delta that waited for it."""
         oid = self._record(offset, kind, data, depth)
+        if not self._waiting:
+            return
         awaited = [oid] if self._is_awaited(offset, oid) else []
         while awaited:
             awaited += self._make_waiting(awaited.pop())
-        return oid
 
     def _is_awaited(self, offset: int, oid: Oid) -> bool:
         return offset in self._waiting or oid in self._waiting

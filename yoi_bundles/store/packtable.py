@@ -43,10 +43,14 @@ class PackTable:
     def _row(self, offset: int) -> int:
         return bisect_left(self._offsets, offset)
 
-    def has(self, offset: int) -> bool:
-        """Whether an entry begins there."""
-        row = self._row(offset)
-        return row < len(self._offsets) and self._offsets[row] == offset
+    def find(self, offset: int) -> int | None:
+        """The row of the entry that begins at an offset, for `oid_of_row`."""
+        row = bisect_left(self._offsets, offset)
+        return row if row < len(self._offsets) and self._offsets[row] == offset else None
+
+    def oid_of_row(self, row: int) -> Oid | None:
+        """The id of the object of a row, once it is known."""
+        return self._oids[row]
 
     def stream(self, offset: int) -> tuple[int, int]:
         """Where an entry's zlib stream begins, and its inflated size."""

@@ -14,6 +14,7 @@ from yoi_bundles.store.objects import Oid
 OFS_DELTA = 6
 REF_DELTA = 7
 PACK_HEADER_BYTES = 12
+_SHORT_DELTA_BYTES = 1024
 
 
 class ByteSink(Protocol):
@@ -61,6 +62,20 @@ def encode_offset(distance: int) -> bytes:
     return bytes(reversed(out))
 
 
+def deflate_delta(delta: bytes) -> bytes:
+    """Compress a delta; a short one by fixed codes.
+
+    Whoever inflates a stream with codes of its own builds their tables first, which takes longer
+    than all else that a short delta asks for. Fixed codes need none, for 7% more bytes.
+
+    Source: RFC 1951, section 3.2.6; docs/adr/0018.
+    """
+    if len(delta) > _SHORT_DELTA_BYTES:
+        return zlib.compress(delta, zlib.Z_BEST_COMPRESSION)
+    stream = zlib.compressobj(zlib.Z_BEST_COMPRESSION, strategy=zlib.Z_FIXED)
+    return stream.compress(delta) + stream.flush()
+
+
 class PackWriter:
     """One pack on its way to a stream; the number of objects is fixed at the start.
 
@@ -96,7 +111,7 @@ class PackWriter:
         Returns:
             Its offset.
         """
-        return self.add_packed(oid, OFS_DELTA, len(delta), zlib.compress(delta), base_offset)
+        return self.add_packed(oid, OFS_DELTA, len(delta), deflate_delta(delta), base_offset)
 
     def add_ref_delta(self, oid: Oid, base: Oid, delta: bytes) -> int:
         """Add a delta against an object that the receiver holds.
@@ -105,7 +120,7 @@ class PackWriter:
             Its offset.
         """
         header = encode_entry_header(REF_DELTA, len(delta)) + base
-        return self._add(oid, header, zlib.compress(delta))
+        return self._add(oid, header, deflate_delta(delta))
 
     def add_packed(
         self, oid: Oid, kind: int, size: int, packed: bytes, base_offset: int | None = None

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from yoi_bundles.store.deltas import DeltaBase
 from yoi_bundles.store.objects import Oid
+from yoi_bundles.store.packwriter import deflate_delta
 
 _WINDOW = 10
 _MAX_DEPTH = 16
@@ -155,6 +156,6 @@ def _pack_one(data: bytes, window: deque[_Candidate]) -> Packed:
         return whole
     base = min(window, key=lambda one: one.estimate(data))
     delta = base.encode(data)
-    packed = zlib.compress(delta, _LEVEL)
+    packed = deflate_delta(delta)
     # The distance to the base takes a few bytes, and following a delta some time.
     return Packed(base.oid, len(delta), packed) if len(packed) + 8 < len(whole.data) else whole
