@@ -14,6 +14,7 @@ from bench.stage import VISIBILITY, make_request
 from bench.table import Record
 from bench.workload import WORKSPACE, edit, make_files
 from yoi_bundles.backend.service import Backend
+from yoi_bundles.backend.source import RACY_NANOSECONDS
 from yoi_bundles.content import check_files, raise_if_refused
 from yoi_bundles.content.inheritance import NOT_INHERITED
 from yoi_bundles.model.bundle import Bundle
@@ -92,6 +93,7 @@ def measure_resolving(root: Path, scale: Scale, record: Record) -> None:
         report = runtime.resolve(request)
         assert str(report.spec.profile) == CHAIN[-1]
         assert report.spec.bundle == digest
+        _settle(root, lambda: runtime.resolve(request))
         warm = _median_us(lambda: runtime.resolve(request))
         assert runtime.resolve(request) == report
         bundle = raise_if_refused(check_files(files, digest=digest))
@@ -101,6 +103,17 @@ def measure_resolving(root: Path, scale: Scale, record: Record) -> None:
     record.add("resolve, warm, the resolver alone", FILES, alone)
     record.add("resolve, first time for a digest", FILES, first)
     _measure_peers(root, bundle, warm, first, record)
+
+
+def _settle(root: Path, ask: Callable[[], object]) -> None:
+    """Ask until nothing is so young that it is read for each request: two seconds at most.
+
+    A file changed within the steps of a file system's clock may change again and look the same.
+    """
+    files = [*(root / "runtime").rglob("refs/**/*"), *root.glob("*")]
+    newest_ns = max(file.stat().st_ctime_ns for file in files)
+    while time.time_ns() < newest_ns + RACY_NANOSECONDS:
+        ask()
 
 
 def _write_policy(root: Path) -> Path:

@@ -6,7 +6,7 @@ Source: docs/policy.md, "Facts of the host".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from yoi_bundles.model.host_policy import RUNTIME_FEATURES, HostFacts, HostPolicy
 from yoi_bundles.model.ids import Name
@@ -19,6 +19,9 @@ from yoi_bundles.runtime.packages import (
 from yoi_bundles.runtime.secrets import SecretStore
 from yoi_bundles.runtime.trusted_files import is_directory
 
+Origin: TypeAlias = Literal["embedded", "remote"]
+"""Whether a request came from this process or over the network."""
+
 
 class HostObserver:
     """`observe_host` again and again: what looks the same is the same object.
@@ -29,18 +32,18 @@ class HostObserver:
 
     def __init__(self, packages: PackageInspector) -> None:
         self._packages = packages
-        self._last: tuple[HostPolicy, _Seen, HostFacts] | None = None
+        self._last: dict[Origin, tuple[HostPolicy, SecretStore, _Seen, HostFacts]] = {}
 
-    def observe(
-        self, policy: HostPolicy, secrets: SecretStore, origin: Literal["embedded", "remote"]
-    ) -> HostFacts:
-        """As `observe_host`."""
+    def observe(self, policy: HostPolicy, origin: Origin) -> HostFacts:
+        """As `observe_host`, with the process's own environment."""
+        last = self._last.get(origin)
+        is_same = last is not None and last[0] is policy
+        secrets = last[1] if last is not None and is_same else SecretStore(policy.secret)
         seen = _look(policy, secrets, self._packages, origin)
-        last = self._last
-        if last is not None and last[0] is policy and last[1] == seen:
-            return last[2]
+        if last is not None and is_same and last[2] == seen:
+            return last[3]
         facts = _make_facts(policy, seen, RUNTIME_FEATURES)
-        self._last = (policy, seen, facts)
+        self._last[origin] = (policy, secrets, seen, facts)
         return facts
 
 
@@ -48,7 +51,7 @@ def observe_host(
     policy: HostPolicy,
     secrets: SecretStore,
     packages: PackageInspector | None = None,
-    origin: Literal["embedded", "remote"] = "embedded",
+    origin: Origin = "embedded",
     *,
     features: frozenset[Name] = RUNTIME_FEATURES,
 ) -> HostFacts:
@@ -70,14 +73,14 @@ class _Seen(NamedTuple):
     sources: tuple[bool, ...]
     directories: tuple[bool, ...]
     packages: Mapping[PackageKey, PackageFact]
-    origin: Literal["embedded", "remote"]
+    origin: Origin
 
 
 def _look(
     policy: HostPolicy,
     secrets: SecretStore,
     packages: PackageInspector | None,
-    origin: Literal["embedded", "remote"],
+    origin: Origin,
 ) -> _Seen:
     return _Seen(
         secrets.list_sources(),

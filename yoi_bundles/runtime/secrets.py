@@ -21,7 +21,14 @@ from yoi_bundles.errors import PolicyDeniedError, StoreError
 from yoi_bundles.model.host_policy import SecretRule
 from yoi_bundles.model.ids import Name
 from yoi_bundles.resolve.matching import Subject, find_secret_rule
-from yoi_bundles.runtime.trusted_files import UntrustedFileError, open_regular, read_capped
+from yoi_bundles.runtime.trusted_files import (
+    FileStamp,
+    UntrustedFileError,
+    find_stamp,
+    is_settled,
+    open_regular,
+    read_capped,
+)
 
 SECRET_BYTES = 64 * 1024
 """A longer value is not one."""
@@ -94,6 +101,7 @@ class SecretStore:
         self._rules = tuple(rules)
         self._environment = os.environ if environment is None else environment
         self._timeout_seconds = timeout_seconds
+        self._opened: dict[str, FileStamp] = {}
 
     def __repr__(self) -> str:
         return f"SecretStore({len(self._rules)} rules)"
@@ -101,9 +109,10 @@ class SecretStore:
     def list_sources(self) -> tuple[bool, ...]:
         """Whether each rule, in file order, has a source on this host; no value is read.
 
-        A variable is set and not empty, a file could be read, a program is on the PATH.
+        A variable is set and not empty, a file could be read, a program is on the PATH. A file that
+        could be opened is not opened again while it, its mode and its owner are as they were.
         """
-        return tuple(self._has_source(rule) for rule in self._rules)
+        return tuple([self._has_source(rule) for rule in self._rules])
 
     def find_present(self) -> frozenset[Name]:
         """Names of secrets that have a source on this host."""
@@ -151,10 +160,19 @@ class SecretStore:
             return bool(self._environment.get(rule.env))
         if rule.command is not None:
             return self._find_program(rule.command[0]) is not None
+        return self._can_open(rule.file or "")
+
+    def _can_open(self, file: str) -> bool:
+        """Whether a file is one that a secret may be read from, and can be."""
+        stamp = find_stamp(file)
+        if stamp is not None and self._opened.get(file) == stamp:
+            return True
         try:
-            os.close(_open_private(Path(rule.file or "")))
+            os.close(_open_private(Path(file)))
         except _SourceError:
             return False
+        if stamp is not None and is_settled(stamp):
+            self._opened[file] = stamp
         return True
 
     def _read_source(self, rule: SecretRule) -> str:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 _MAX_LINKS = 40
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -22,6 +24,13 @@ _FLAGS = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NONBLOCK", 0)  # a FIFO must not make the opener wait
 )
+
+
+_RACY_NANOSECONDS = 2_000_000_000
+"""More than the steps of any file system's clock."""
+
+FileStamp: TypeAlias = tuple[int, ...]
+"""Time of last change in nanoseconds, then device, inode, mode, owner and group of a file."""
 
 
 class UntrustedFileError(Exception):
@@ -34,6 +43,22 @@ def is_directory(path: str | Path) -> bool:
         return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116  (half the price of a path)
     except (OSError, ValueError):
         return False
+
+
+def find_stamp(path: str) -> FileStamp | None:
+    """What another file, or another right to it, would change; None if nothing can be seen."""
+    try:
+        found = os.stat(path, follow_symlinks=False)  # noqa: PTH116  (half the price of a path)
+    except (OSError, ValueError):
+        return None
+    return (
+        found.st_ctime_ns, found.st_dev, found.st_ino, found.st_mode, found.st_uid, found.st_gid
+    )  # fmt: skip
+
+
+def is_settled(stamp: FileStamp) -> bool:
+    """Whether the change that a stamp tells of is so old that the next one has another time."""
+    return stamp[0] < time.time_ns() - _RACY_NANOSECONDS
 
 
 def open_regular(path: Path) -> int:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
-from typing import Literal
 
 from cachetools import LRUCache
 
@@ -18,13 +17,14 @@ from yoi_bundles.errors import InvalidInputError, StoreCorruptError
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.canonical import canonical_hash
 from yoi_bundles.model.host_policy import HostPolicy
-from yoi_bundles.model.ids import CommitId, Digest, WorkerId, WorkspaceId
+from yoi_bundles.model.ids import Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.model.spec import Mode, Resolution
 from yoi_bundles.model.tree import TreeReader
 from yoi_bundles.resolve import ResolutionCache
+from yoi_bundles.runtime.answers import Circumstances, KnownAnswers
 from yoi_bundles.runtime.catalog import Catalog
-from yoi_bundles.runtime.facts import HostObserver
+from yoi_bundles.runtime.facts import HostObserver, Origin
 from yoi_bundles.runtime.held import HeldBundles
 from yoi_bundles.runtime.launch import LaunchPlan, prepare_launch
 from yoi_bundles.runtime.packages import PackageInspector, PluginRegistry
@@ -33,8 +33,6 @@ from yoi_bundles.runtime.secrets import SecretStore
 from yoi_bundles.runtime.trust import verify_fresh
 from yoi_bundles.store import compute_digest
 from yoi_bundles.wire.messages import CreatedWorker, ResolveReport, WorkerList, WorkerView
-
-Origin = Literal["embedded", "remote"]
 
 PAGE = 100
 CACHED_BUNDLES = 64
@@ -61,6 +59,7 @@ class Workers:
         self._observer = HostObserver(PackageInspector())
         self._bundles: LRUCache[Digest, Bundle] = LRUCache(CACHED_BUNDLES)
         self._resolutions = ResolutionCache()
+        self._answers = KnownAnswers()
         # The cache reorders itself also when it is read, and requests come in many threads.
         self._lock = Lock()
         files = load_builtin_files()
@@ -77,37 +76,48 @@ class Workers:
         Raises:
             BundleError: Why it would be refused, with all refusals at once.
         """
-        return ResolveReport.of(self._resolve(request, origin))
+        seen = self._look(request, origin)
+        known = self._answers.find(request, seen)
+        if known is None:
+            known = ResolveReport.of(self._resolve(request, seen))
+            self._answers.keep(request, seen, known)
+        return known
 
-    def _resolve(self, request: CreateWorkerRequest, origin: Origin) -> Resolution:
+    def _look(self, request: CreateWorkerRequest, origin: Origin) -> Circumstances:
+        """All that counts beside the request: seen anew for each one.
+
+        Raises:
+            BundleError: The bundle may not be used.
+        """
         # Taken once: a reload in between must not mix two policies in one resolution.
         loaded = self._policy.current
-        secrets = SecretStore(loaded.policy.secret)
-        mode, bundle, commit, warning = self._bundle_of(request, loaded.policy)
+        revision = warning = None
+        if request.bundle is not None:
+            wanted = request.bundle
+            revision = self._held.usable_revision(
+                wanted.workspace, wanted.digest, wanted.commit, loaded.policy
+            )
+            warning = self._verify_fresh(wanted.workspace, loaded.policy)
+        facts = self._observer.observe(loaded.policy, origin)
+        return Circumstances(loaded, revision, facts, warning)
+
+    def _resolve(self, request: CreateWorkerRequest, seen: Circumstances) -> Resolution:
+        revision, bundle = seen.revision, self.builtin
+        mode: Mode = "builtin"
+        if revision is not None:
+            mode, bundle = "synced", self._bundle(revision.workspace, revision.digest)
         resolution = self._resolutions.resolve(
             bundle,
             mode=mode,
-            commit=commit,
+            commit=None if revision is None else revision.commit,
             request=request,
-            policy=loaded.policy,
-            policy_digest=loaded.digest,
-            facts=self._observer.observe(loaded.policy, secrets, origin),
+            policy=seen.policy.policy,
+            policy_digest=seen.policy.digest,
+            facts=seen.facts,
         )
-        if warning is None:
+        if seen.warning is None:
             return resolution
-        return replace(resolution, warnings=(*resolution.warnings, warning))
-
-    def _bundle_of(
-        self, request: CreateWorkerRequest, policy: HostPolicy
-    ) -> tuple[Mode, Bundle, CommitId | None, str | None]:
-        wanted = request.bundle
-        if wanted is None:
-            return "builtin", self.builtin, None, None
-        revision = self._held.usable_revision(
-            wanted.workspace, wanted.digest, wanted.commit, policy
-        )
-        warning = self._verify_fresh(wanted.workspace, policy)
-        return "synced", self._bundle(wanted.workspace, wanted.digest), revision.commit, warning
+        return replace(resolution, warnings=(*resolution.warnings, seen.warning))
 
     def _verify_fresh(self, workspace: WorkspaceId, policy: HostPolicy) -> str | None:
         """See `verify_fresh`; the catalog is asked only if the policy has a rule about it."""
@@ -153,7 +163,7 @@ class Workers:
         known = self._catalog.find_worker(request.worker_id, canonical_hash(request))
         if known is not None:
             return CreatedWorker(worker=known, is_new=False)
-        resolution = self._resolve(request, origin)
+        resolution = self._resolve(request, self._look(request, origin))
         if request.bundle is not None:
             # The Worker's files are there before it is: a launch must not be the first to find out.
             self._held.trees.ensure(request.bundle.workspace, request.bundle.digest)
