@@ -28,7 +28,6 @@ from yoi_bundles.content import (
     findings,
     host_paths,
     inheritance,
-    json_schemas,
     material,
     merge_profile,
     parse,
@@ -38,6 +37,7 @@ from yoi_bundles.content import (
 from yoi_bundles.content.cache import CACHE_FILES
 from yoi_bundles.content.layout import Place, find_place
 from yoi_bundles.content.material_rules import RULES
+from yoi_bundles.content.schemas import json_schemas
 from yoi_bundles.model import declarations, grants, ids, powers, texts
 from yoi_bundles.model.base import Model
 from yoi_bundles.model.bundle import Bundle
