@@ -13,6 +13,8 @@ from pathlib import Path
 from sqlalchemy import (
     Row,
     Select,
+    Table,
+    bindparam,
     func,
     insert,
     select,
@@ -38,6 +40,45 @@ from yoi_bundles.wire.messages import NackReason, WorkerView
 
 KEPT_NEWEST = 1024
 """Workspaces whose newest revision is kept in memory."""
+
+
+# Made once: putting a statement together takes longer than SQLite does to carry it out.
+
+
+def _noting(table: Table, keys: list[str], columns: list[str]) -> Insert:
+    """Inserts a row, or changes these columns of the one that is there."""
+    statement = upsert(table)
+    changed = {name: statement.excluded[name] for name in columns}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+def _noting_newest() -> Insert:
+    statement = upsert(NEWEST)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["workspace"],
+        set_={"number": new.number, "commit_id": new.commit_id},
+        where=NEWEST.c.number < new.number,
+    )
+
+
+_BUNDLE = ["workspace", "digest"]
+_NOTE_RECEIVED = _noting(BUNDLES, _BUNDLE, ["received_at", "reason"])
+_NOTE_REJECTED = _noting(BUNDLES, _BUNDLE, ["rejected_at", "reason"])
+_NOTE_NEWEST = _noting_newest()
+_NOTE_CONTACT = _noting(CONTACTS, ["workspace"], ["last_contact", "last_error"])
+_NOTE_FAILURE = _noting(CONTACTS, ["workspace"], ["last_error"])
+_FIND_NOTES = select(BUNDLES).where(
+    BUNDLES.c.workspace == bindparam("of_workspace"), BUNDLES.c.digest == bindparam("of_digest")
+)
+_COUNT_WORKERS = (
+    select(func.count())
+    .select_from(WORKERS)
+    .where(
+        WORKERS.c.digest == bindparam("of_digest"),
+        WORKERS.c.workspace == bindparam("of_workspace"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,21 +206,14 @@ class Catalog:
         Args:
             is_contact: Whether this confirms what is held, as `note_contact` does.
         """
-        workspace = revision.workspace
-        values = {"number": revision.number, "commit_id": str(revision.commit)}
-        newest = upsert(NEWEST).values({"workspace": str(workspace)} | values)
+        workspace = str(revision.workspace)
+        received = {"digest": str(revision.digest), "received_at": now.isoformat(), "reason": None}
+        newest = {"number": revision.number, "commit_id": str(revision.commit)}
         with self._database.write() as connection:
-            received: dict[str, str | None] = {"received_at": now.isoformat(), "reason": None}
-            connection.execute(_noting(workspace, revision.digest, received))
-            connection.execute(
-                newest.on_conflict_do_update(
-                    index_elements=["workspace"],
-                    set_=values,
-                    where=NEWEST.c.number < revision.number,
-                )
-            )
+            connection.execute(_NOTE_RECEIVED, {"workspace": workspace} | received)
+            connection.execute(_NOTE_NEWEST, {"workspace": workspace} | newest)
             if is_contact:
-                connection.execute(_contacting(workspace, _confirmed(now)))
+                connection.execute(_NOTE_CONTACT, _confirmed(revision.workspace, now))
             self._database.advance_epoch(connection)
 
     def find_newest(self, workspace: WorkspaceId) -> tuple[CommitId, int] | None:
@@ -215,25 +249,21 @@ class Catalog:
         self, workspace: WorkspaceId, digest: Digest, reason: NackReason, now: datetime
     ) -> None:
         """Remember that a bundle was refused, and why."""
-        values: dict[str, str | None] = {
+        values = {
+            "workspace": str(workspace),
+            "digest": str(digest),
             "rejected_at": now.isoformat(),
             "reason": reason.model_dump_json(),
         }
         with self._database.write() as connection:
-            connection.execute(_noting(workspace, digest, values))
+            connection.execute(_NOTE_REJECTED, values)
 
     def bundle_notes(self, workspace: WorkspaceId, digest: Digest) -> BundleNotes:
         """What is remembered of one bundle."""
-        query = select(BUNDLES).where(
-            BUNDLES.c.workspace == str(workspace), BUNDLES.c.digest == str(digest)
-        )
-        counting = select(func.count()).select_from(WORKERS)
-        counting = counting.where(
-            WORKERS.c.digest == str(digest), WORKERS.c.workspace == str(workspace)
-        )
+        values = {"of_workspace": str(workspace), "of_digest": str(digest)}
         with self._database.read() as connection:
-            row = connection.execute(query).one_or_none()
-            workers = int(connection.execute(counting).scalar_one())
+            row = connection.execute(_FIND_NOTES, values).one_or_none()
+            workers = int(connection.execute(_COUNT_WORKERS, values).scalar_one())
         return replace(BundleNotes() if row is None else _notes(row), workers=workers)
 
     def rejections(self, workspace: WorkspaceId | None) -> tuple[tuple[WorkspaceId, Digest], ...]:
@@ -247,15 +277,15 @@ class Catalog:
 
     def note_contact(self, workspace: WorkspaceId, now: datetime) -> None:
         """Remember that the Backend was heard of a workspace."""
-        self._contact(workspace, _confirmed(now))
+        self._contact(_NOTE_CONTACT, _confirmed(workspace, now))
 
     def note_contact_failure(self, workspace: WorkspaceId, reason: str) -> None:
         """Remember that the Backend could not be asked."""
-        self._contact(workspace, {"last_error": reason[:500]})
+        self._contact(_NOTE_FAILURE, {"workspace": str(workspace), "last_error": reason[:500]})
 
-    def _contact(self, workspace: WorkspaceId, values: dict[str, str | None]) -> None:
+    def _contact(self, statement: Insert, values: Mapping[str, str | None]) -> None:
         with self._database.write() as connection:
-            connection.execute(_contacting(workspace, values))
+            connection.execute(statement, values)
 
     def contact(self, workspace: WorkspaceId) -> tuple[datetime | None, str | None]:
         """Last confirmed contact with the Backend for a workspace, and the last failure since."""
@@ -272,19 +302,8 @@ class Catalog:
         return tuple(WorkspaceId(row.workspace) for row in rows)
 
 
-def _confirmed(now: datetime) -> dict[str, str | None]:
-    return {"last_contact": now.isoformat(), "last_error": None}
-
-
-def _contacting(workspace: WorkspaceId, values: dict[str, str | None]) -> Insert:
-    statement = upsert(CONTACTS).values({"workspace": str(workspace)} | values)
-    return statement.on_conflict_do_update(index_elements=["workspace"], set_=values)
-
-
-def _noting(workspace: WorkspaceId, digest: Digest, values: dict[str, str | None]) -> Insert:
-    key = {"workspace": str(workspace), "digest": str(digest)}
-    statement = upsert(BUNDLES).values(key | values)
-    return statement.on_conflict_do_update(index_elements=list(key), set_=values)
+def _confirmed(workspace: WorkspaceId, now: datetime) -> dict[str, str | None]:
+    return {"workspace": str(workspace), "last_contact": now.isoformat(), "last_error": None}
 
 
 def _by_id(worker_id: WorkerId) -> Select[tuple[str, ...]]:
