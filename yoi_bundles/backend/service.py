@@ -15,7 +15,8 @@ from yoi_bundles.backend.publishing import open_publishing
 from yoi_bundles.backend.ready import ReadyAnswers
 from yoi_bundles.backend.registry import Registry, RuntimeIdentity
 from yoi_bundles.backend.shelf import KEEP_BYTES
-from yoi_bundles.backend.sync import Connect, PushSync, PushTokens
+from yoi_bundles.backend.sync import PushSync, PushTokens
+from yoi_bundles.backend.targets import Connect
 from yoi_bundles.backend.views import browser_runtimes, browser_workspace
 from yoi_bundles.backend.visibility_file import read_visibility
 from yoi_bundles.backend.warming import Warming
@@ -118,6 +119,7 @@ class Backend:
 
     def close(self) -> None:
         """Close repositories and the registry."""
+        self._push.close()
         self._warming.close()
         self._repositories.close()
         self._registry.close()
@@ -163,7 +165,7 @@ class Backend:
         """Push the newest revision to Runtimes: those named, or all that may see the workspace.
 
         A Runtime that is named but may not see the workspace gets nothing and is listed as
-        ``not_visible``.
+        ``not_visible``. One that keeps failing is called only now and then, unless it is named.
 
         Raises:
             BundleMissingError: No such workspace, no revision yet, or a Runtime not registered.
@@ -177,7 +179,7 @@ class Backend:
         seeing = [one for one in chosen if self.fleet.is_visible(one, workspace)]
         hidden = [one for one in chosen if one not in seeing]
         outcomes = (
-            *self._push.sync(store, target, seeing),
+            *self._push.sync(store, target, seeing, is_urgent=bool(named)),
             *(SyncOutcome(runtime_id=one.runtime_id, outcome="not_visible") for one in hidden),
         )
         return SyncReply(

@@ -7,6 +7,8 @@ again, and a Runtime answers the same bundle twice with the same acceptance.
 from __future__ import annotations
 
 import logging
+import math
+import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -14,11 +16,13 @@ from pathlib import Path
 
 from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
 from yoi_bundles.backend.registry import KnownRuntime, Registry
+from yoi_bundles.backend.targets import Clients, Connect, Patience
 from yoi_bundles.errors import (
     BundleError,
     InvalidInputError,
     MissingPrerequisiteError,
     StoreError,
+    TransportError,
     is_refusal,
 )
 from yoi_bundles.model.ids import CommitId, RuntimeId
@@ -38,10 +42,8 @@ from yoi_bundles.wire.tokens import TokenFile, replace_token_file, write_token_f
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 8
-"""Runtimes brought up to date side by side."""
-
-Connect = Callable[[KnownRuntime], RuntimeClient]
+AT_ONCE = 16
+"""Runtimes brought up to date side by side, however many workspaces are synced."""
 
 
 class PushTokens:
@@ -94,9 +96,14 @@ class PushTokens:
 class PushSync:
     """Brings Runtimes to the newest revision of a workspace.
 
+    Connections are kept from one push to the next. A Runtime that keeps failing is left alone for a
+    while (see `Patience`); one that fails or is slow holds up no other, as those that answered last
+    time come first.
+
     Args:
         connect: How a Runtime is reached.
         clock: Now, with a time zone.
+        chance: As for `Patience`.
     """
 
     def __init__(
@@ -106,24 +113,48 @@ class PushSync:
         *,
         clock: Callable[[], datetime],
         connect: Connect,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._registry = registry
         self._files = files
         self._clock = clock
-        self._connect = connect
+        self._patience = Patience(clock, chance)
+        self._clients = Clients(connect)
+        self._pool = ThreadPoolExecutor(AT_ONCE, "sync")
+
+    def close(self) -> None:
+        """Close the connections; pushes under way end first."""
+        self._pool.shutdown(cancel_futures=True)
+        self._clients.close()
 
     def sync(
-        self, store: BundleStore, target: Revision, runtimes: Sequence[KnownRuntime]
+        self,
+        store: BundleStore,
+        target: Revision,
+        runtimes: Sequence[KnownRuntime],
+        *,
+        is_urgent: bool = False,
     ) -> tuple[SyncOutcome, ...]:
-        """Bring Runtimes to ``target``, some at once; one that fails does not hold up the others.
+        """Bring Runtimes to ``target``, some at once.
+
+        Args:
+            store: Where the revision is.
+            target: The revision.
+            runtimes: Which.
+            is_urgent: Call also those that are to be left alone.
 
         Raises:
             StoreError: The bundle file cannot be built here.
         """
-        if not runtimes:
-            return ()
-        with ThreadPoolExecutor(min(AT_ONCE, len(runtimes)), "sync") as pool:
-            return tuple(pool.map(lambda one: self.sync_one(store, target, one), runtimes))
+        ordered = sorted(runtimes, key=lambda one: self._patience.failures(one.runtime_id))
+
+        def bring(runtime: KnownRuntime) -> SyncOutcome:
+            wait_seconds = self._patience.find_wait(runtime.runtime_id)
+            if wait_seconds is not None and not is_urgent:
+                return self._postponed(runtime, wait_seconds)
+            return self.sync_one(store, target, runtime)
+
+        return tuple(self._pool.map(bring, ordered))
 
     def sync_one(self, store: BundleStore, target: Revision, runtime: KnownRuntime) -> SyncOutcome:
         """Bring one Runtime to ``target``.
@@ -134,15 +165,27 @@ class PushSync:
         if runtime.endpoint is None:
             return SyncOutcome(runtime_id=runtime.runtime_id, outcome="pulls")
         try:
-            client = self._connect(runtime)
+            with self._clients.use(runtime) as client:
+                outcome = self._push(client, store, target, runtime)
         except BundleError as error:
+            if not isinstance(error, StoreError):  # a disk that is full says nothing of the way
+                self._patience.note_failure(runtime.runtime_id, error)
             return self._failed(runtime, error)
-        try:
-            return self._push(client, store, target, runtime)
-        except BundleError as error:
-            return self._failed(runtime, error)
-        finally:
-            client.close()
+        self._patience.note_success(runtime.runtime_id)
+        return outcome
+
+    def _postponed(self, runtime: KnownRuntime, wait_seconds: float) -> SyncOutcome:
+        times = self._patience.failures(runtime.runtime_id)
+        return SyncOutcome(
+            runtime_id=runtime.runtime_id,
+            outcome="failed",
+            reason=NackReason(
+                code=TransportError.code,
+                message=f"not called: it failed {times} times in a row, and is called again in "
+                f"{math.ceil(wait_seconds)} seconds",
+                hint="name the Runtime to have it called now",
+            ),
+        )
 
     def _push(
         self, client: RuntimeClient, store: BundleStore, target: Revision, runtime: KnownRuntime
