@@ -159,6 +159,20 @@ def watched(app: Any, watch: Watch = WATCH) -> Any:
     return watching
 
 
+def watched_at_once(at_once: Any, watch: Watch = WATCH) -> Any:
+    """What gives a server its answers of one turn, each of which is looked at."""
+
+    def watching(scope: Any) -> Any:
+        answer = at_once(scope)
+        if answer is not None:
+            head = "\n".join(f"{k.decode()}: {v.decode()}" for k, v in answer.raw_headers)
+            body = answer.body[:_BODY_BYTES]
+            look_at_response(watch, f"{scope['method']} {scope['path']}", head, body)
+        return answer
+
+    return watching
+
+
 def look_at_response(watch: Watch, request: str, head: str, body: bytes) -> None:
     where = f"the answer to {request}"
     watch.look(

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import uvicorn
-from canaries import CONTENT, watched
+from canaries import CONTENT, watched, watched_at_once
 
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.builtin import load_builtin_files
@@ -236,6 +236,8 @@ def serving(
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(("127.0.0.1", port))
+    if state := getattr(app, "state", None):
+        state.at_once = watched_at_once(state.at_once)
     config = make_config(app, Listen(), limits=limits, graceful_seconds=1)  # type: ignore[arg-type]
     config.app = watched(config.app)
     server = uvicorn.Server(config)

@@ -113,7 +113,10 @@ def add_common(
     request_limits: Callable[[], RequestLimits] = lambda: DEFAULT_REQUEST_LIMITS,
     timer: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Give an app what both servers share, and ``app.state.lean``: its list of `LeanRoute`.
+    """Give an app what both servers share; in ``app.state`` what a connection asks it.
+
+    These are ``metrics``, ``end_waits`` and ``at_once`` (see `AtOnce`); ``lean`` is for
+    `answer_first`.
 
     Args:
         authenticate: Token to credential, or `UnauthenticatedError`.
@@ -133,11 +136,11 @@ def add_common(
     app.add_middleware(BodyLimitMiddleware, default_bytes=default_body_bytes, limits=body_limits)
     app.state.lean = []
     throttle = Throttle(request_limits, timer)
-    app.surround(lambda inner: LeanAnswers(inner, app.state.lean))
-    app.surround(lambda inner: AuthenticationMiddleware(inner, authenticate, throttle))
-    app.surround(lambda inner: GuardMiddleware(inner, body_pace))
-    app.surround(lambda inner: MetricsMiddleware(inner, app.state.metrics))
-    app.surround(lambda inner: ServerErrorMiddleware(inner, _on_unexpected))
+    lean = LeanAnswers(app.entrance, app.state.lean)
+    guarded = GuardMiddleware(AuthenticationMiddleware(lean, authenticate, throttle), body_pace)
+    counted = MetricsMiddleware(guarded, app.state.metrics)
+    app.state.at_once = counted.at_once
+    app.entrance = ServerErrorMiddleware(counted, _on_unexpected)
 
     async def live(request: Request) -> Response:
         return JSONResponse({"status": "ok"})

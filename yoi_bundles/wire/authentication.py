@@ -10,10 +10,11 @@ import base64
 import binascii
 from collections.abc import Callable
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from yoi_bundles.errors import BundleError, TooManyRequestsError, UnauthenticatedError
-from yoi_bundles.wire.responses import CLOSE, problem_response
+from yoi_bundles.wire.lean import AtOnce
+from yoi_bundles.wire.responses import CLOSE, EncodedResponse, problem_response
 from yoi_bundles.wire.roles import CredentialView
 from yoi_bundles.wire.throttle import Throttle
 from yoi_bundles.wire.waits import has_waited
@@ -34,7 +35,7 @@ class AuthenticationMiddleware:
         authenticate: Token to credential, or `UnauthenticatedError`.
     """
 
-    def __init__(self, app: ASGIApp, authenticate: Authenticate, throttle: Throttle) -> None:
+    def __init__(self, app: AtOnce, authenticate: Authenticate, throttle: Throttle) -> None:
         self._app = app
         self._authenticate = authenticate
         self._throttle = throttle
@@ -60,6 +61,21 @@ class AuthenticationMiddleware:
             await self._app(scope, receive, send)
         finally:
             self._throttle.end(caller.name)
+
+    def at_once(self, scope: Scope) -> EncodedResponse | None:
+        """See `AtOnce`; whoever is to be refused is not counted here."""
+        if scope["path"] in OPEN_PATHS:
+            return None
+        try:
+            caller = scope["state"]["caller"] = self._authenticate(_token_of(scope))
+            answer = self._app.at_once(scope)
+            if answer is not None:
+                # Nothing waits from here on, so it ends with its beginning.
+                self._throttle.begin(caller.name)
+                self._throttle.end(caller.name)
+        except BundleError:
+            return None
+        return answer
 
     async def _refuse(self, error: BundleError, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {}

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from yoi_bundles.model.limits import KIB
 from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, encode_http_problem
+from yoi_bundles.wire.responses import EncodedResponse
 from yoi_bundles.wire.waits import LEFT
 
 BUSY_SECONDS = 5
@@ -26,7 +29,10 @@ BUSY_SECONDS = 5
 
 UNREAD_BYTES = 48 * KIB
 
+_BODILESS = frozenset({b"GET", b"HEAD"})
+
 CountRefusal = Callable[[int], None]
+FindAnswer = Callable[[Scope], EncodedResponse | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
         limits: Its bounds.
         count_refusal: Told the status of each answer that is given here.
         on_shutdown: Called when the server stops, for each connection.
+        at_once: Asked for an answer before a task is made of a request; see `AtOnce`.
     """
 
     def __init__(
@@ -63,12 +70,15 @@ class BoundedProtocol(HttpToolsProtocol):
         limits: ConnectionLimits,
         count_refusal: CountRefusal,
         on_shutdown: Callable[[], None],
+        at_once: FindAnswer,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(*args, **kwargs)
         self.bounds = limits
         self._count_refusal = count_refusal
         self._on_shutdown = on_shutdown
+        self._at_once = at_once
+        self._is_answered = False
         self._when_left: Callable[[], None] | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
@@ -151,6 +161,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {LEFT: self.call_when_left}  # type: ignore[dict-item]
         self._is_in_head = True
+        self._is_answered = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers come here too and are dropped: nobody has judged them."""
@@ -162,12 +173,57 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_head = False
         self._fruitless_bytes = 0
         self._stop_head_timer()
-        super().on_headers_complete()
+        self._is_answered = self._answer_at_once()
+        if not self._is_answered:
+            super().on_headers_complete()
+
+    def _answer_at_once(self) -> bool:
+        """Answer a request without a body, if nothing is before it and it is at hand.
+
+        Not while anything is unsent: who sends requests and reads no answers gets one at a time.
+        """
+        method, is_busy = self.parser.get_method(), self._is_answering or self.pipeline
+        if method not in _BODILESS or is_busy or self.transport.get_write_buffer_size():
+            return False
+        if self.parser.get_http_version() != "1.1" or self.parser.should_upgrade():
+            return False
+        url = httptools.parse_url(self.url)
+        if b"%" in url.path:
+            return False
+        scope: Scope = {
+            "type": "http", "method": method.decode("ascii"), "path": url.path.decode("ascii"),
+            "query_string": url.query or b"", "headers": self.headers, "state": {},
+        }  # fmt: skip
+        try:
+            answer = self._at_once(scope)
+        except Exception:  # noqa: BLE001  (the other way comes upon it too, and says so)
+            return False
+        if answer is None:
+            return False
+        self._write(answer, is_head=method == b"HEAD")
+        return True
+
+    def _write(self, answer: EncodedResponse, *, is_head: bool) -> None:
+        lines = [STATUS_LINE[answer.status_code]]
+        for name, value in (*self.server_state.default_headers, *answer.raw_headers):
+            lines += name, b": ", value, b"\r\n"
+        is_last = not self.parser.should_keep_alive()
+        lines += [b"connection: close\r\n"] * is_last
+        lines.append(b"\r\n")
+        self.transport.writelines([b"".join(lines), b"" if is_head else answer.body])
+        if is_last:
+            self.transport.close()
+        self.on_response_complete()
 
     def on_body(self, body: bytes) -> None:
         """A part of a body."""
         self._fruitless_bytes = 0
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The whole request is there."""
+        if not self._is_answered:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The answer is out; the rest of the body it did not wait for is timed as a head is."""

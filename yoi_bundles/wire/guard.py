@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from yoi_bundles.model.limits import KIB
-from yoi_bundles.wire.responses import CLOSE, http_problem_response
+from yoi_bundles.wire.lean import AtOnce
+from yoi_bundles.wire.responses import CLOSE, EncodedResponse, http_problem_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class GuardMiddleware:
         pace: How slowly bodies may come.
     """
 
-    def __init__(self, app: ASGIApp, pace: BodyPace = DEFAULT_PACE) -> None:
+    def __init__(self, app: AtOnce, pace: BodyPace = DEFAULT_PACE) -> None:
         self._app = app
         self._pace = pace
 
@@ -56,17 +58,26 @@ class GuardMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = scope["headers"]
-        doubt = find_doubt(headers)
-        if doubt is not None:
-            # Where this request ends is in doubt, so nothing more is read from the connection.
-            await http_problem_response(400, doubt, CLOSE)(scope, receive, send)
-            return
-        if _is_encoded(headers) and not scope["path"].startswith(ENCODED_PREFIX):
-            refusal = http_problem_response(415, "bodies are taken without a content encoding")
+        refusal = _find_refusal(scope)
+        if refusal is not None:
             await refusal(scope, receive, send)
             return
         await self._app(scope, _watched(receive, self._pace), send)
+
+    def at_once(self, scope: Scope) -> EncodedResponse | None:
+        """See `AtOnce`."""
+        return self._app.at_once(scope) if _find_refusal(scope) is None else None
+
+
+def _find_refusal(scope: Scope) -> Response | None:
+    headers = scope["headers"]
+    doubt = find_doubt(headers)
+    if doubt is not None:
+        # Where this request ends is in doubt, so nothing more is read from the connection.
+        return http_problem_response(400, doubt, CLOSE)
+    if _is_encoded(headers) and not scope["path"].startswith(ENCODED_PREFIX):
+        return http_problem_response(415, "bodies are taken without a content encoding")
+    return None
 
 
 def find_doubt(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

@@ -11,8 +11,10 @@ from prometheus_client import CollectorRegistry, Histogram, Metric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from yoi_bundles.wire.lean import AtOnce
+from yoi_bundles.wire.responses import EncodedResponse
 from yoi_bundles.wire.waits import is_parked
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
@@ -93,7 +95,7 @@ def _cumulated(buckets: list[int]) -> Iterator[tuple[str, float]]:
 class MetricsMiddleware:
     """Counts what passes; stands outside of all other middleware, so that refusals count too."""
 
-    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
+    def __init__(self, app: AtOnce, metrics: RequestMetrics) -> None:
         self._app = app
         self._metrics = metrics
 
@@ -115,6 +117,16 @@ class MetricsMiddleware:
             await self._app(scope, receive, watched)
         finally:
             if not is_parked(scope):  # else it is counted when it comes again
-                route = getattr(scope.get("route"), "path", UNMATCHED)
-                seconds = time.perf_counter() - started
-                self._metrics.count(scope["method"], route, status, seconds)
+                self._count(scope, status, started)
+
+    def at_once(self, scope: Scope) -> EncodedResponse | None:
+        """See `AtOnce`."""
+        started = time.perf_counter()
+        answer = self._app.at_once(scope)
+        if answer is not None:
+            self._count(scope, answer.status_code, started)
+        return answer
+
+    def _count(self, scope: Scope, status: int, started: float) -> None:
+        route = getattr(scope.get("route"), "path", UNMATCHED)
+        self._metrics.count(scope["method"], route, status, time.perf_counter() - started)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -16,23 +15,17 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 class DocumentedAPI(FastAPI):
-    """An app whose document gives problems their media type, and whose requests may wait.
-
-    What is put around it with `surround` sees a request before anything of the framework does.
-    """
+    """An app whose document gives problems their media type, and whose requests may wait."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401  (the framework's own)
         super().__init__(**settings)
-        self._entrance: ASGIApp = super().__call__
-
-    def surround(self, outer: Callable[[ASGIApp], ASGIApp]) -> None:
-        """Let a middleware see every request first; the last one is the outermost."""
-        self._entrance = outer(self._entrance)
+        self.entrance: ASGIApp = super().__call__
+        """What sees a request first; to be put around itself, before anything of the framework."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve; see `serve_with_waits`."""
         if scope["type"] == "http":
-            await serve_with_waits(self._entrance, scope, receive, send)
+            await serve_with_waits(self.entrance, scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 

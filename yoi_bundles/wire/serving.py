@@ -149,6 +149,7 @@ def make_config(
         limits=limits,
         count_refusal=lambda status: None if state is None else state.metrics.count_refusal(status),
         on_shutdown=lambda: None if state is None else state.end_waits(),
+        at_once=(lambda scope: None) if state is None else state.at_once,
     )
     return uvicorn.Config(
         app,
