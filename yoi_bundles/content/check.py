@@ -86,7 +86,7 @@ def check_files(
         honour_allow_list: False reports also what ``policies/allow.toml`` excuses.
     """
     blobs = {path: blob_id_of(data) for path, data in files.items()}
-    parsed = parse_files(blobs, files.__getitem__, limits)
+    parsed = parse_files(blobs, lambda paths: ((path, files[path]) for path in paths), limits)
     if isinstance(parsed, CheckResult):
         return parsed
     return close_files(
@@ -96,30 +96,30 @@ def check_files(
 
 def parse_files(
     blobs: Mapping[RelativePath, BlobId],
-    read: Callable[[RelativePath], bytes],
+    read_all: Callable[[Iterable[RelativePath]], Iterable[tuple[RelativePath, bytes]]],
     limits: Limits,
 ) -> list[ParsedFile] | CheckResult:
-    """Parse every file in path order, or give up on a tree that is past mending.
+    """Parse every file, or give up on a tree that is past mending; the result is in path order.
 
     Args:
         blobs: Path → blob id of every file.
-        read: Gives a file's bytes.
+        read_all: Gives the bytes of files, in any order.
         limits: As for `check_files`.
     """
     if len(blobs) > limits.files:
         return excess(f"{len(blobs)} files are more than {limits.files}")
-    parsed: list[ParsedFile] = []
+    order = sorted(blobs, key=str)
+    parsed: dict[RelativePath, ParsedFile] = {}
     count = size_bytes = 0
-    for path in sorted(blobs, key=str):
-        made = parse_file(path, blobs[path], read(path), limits)
-        parsed.append(made)
+    for path, data in read_all(order):
+        made = parsed[path] = parse_file(path, blobs[path], data, limits)
         size_bytes += made.size_bytes
         count += len(made.findings)
         if size_bytes > limits.tree_bytes:
             return excess(f"all files together are larger than {limits.tree_bytes} bytes")
         if count > limits.findings * _PATIENCE:
-            return _give_up(parsed, limits)
-    return parsed
+            return _give_up(list(parsed.values()), limits)
+    return [parsed[path] for path in order]
 
 
 def close_files(

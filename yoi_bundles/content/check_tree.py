@@ -117,7 +117,7 @@ def verify_content(
 
 
 def _check_all(reader: TreeReader, rules: Rules) -> CheckedTree | CheckResult:
-    parsed = parse_files(reader.entries(), reader.read, rules.limits)
+    parsed = parse_files(reader.entries(), reader.read_all, rules.limits)
     return parsed if isinstance(parsed, CheckResult) else _close(reader, rules, parsed)
 
 
@@ -153,7 +153,7 @@ def _check_changes(
     if changes is None:
         changes = _compare(before.files, reader.entries())
     changed = {one.path: one.new for one in changes if one.new is not None}
-    parsed = parse_files(changed, reader.read, rules.limits)
+    parsed = parse_files(changed, reader.read_all, rules.limits)
     if isinstance(parsed, CheckResult):
         return parsed
     edits = [_Edit(before.files.get(new.source.file), new) for new in parsed]

@@ -65,7 +65,7 @@ def count_plain_edits(reader: TreeReader, before: KeptCheck, limits: Limits) -> 
     if changes is None or len(changes) > MOST_CHANGES or not _are_edits(changes, before):
         return None
     changed = {one.path: one.new for one in changes if one.new is not None}
-    parsed = parse_files(changed, reader.read, limits)
+    parsed = parse_files(changed, reader.read_all, limits)
     is_alike = isinstance(parsed, list) and all(map(is_plain_prompt, parsed))
     return len(changes) if is_alike else None
 

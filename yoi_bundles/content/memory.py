@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from yoi_bundles.content.parse import blob_id_of
 from yoi_bundles.errors import MissingObjectError
@@ -43,3 +43,7 @@ class MemoryTree:
             return self._files[path]
         except KeyError:
             raise MissingObjectError(f"the tree has no file {path}") from None
+
+    def read_all(self, paths: Iterable[RelativePath]) -> Iterator[tuple[RelativePath, bytes]]:
+        """See `TreeReader.read_all`."""
+        return ((path, self.read(path)) for path in paths)

@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from yoi_bundles.errors import (
@@ -84,6 +84,10 @@ class CheckoutReader:
         if hash_object(Kind.BLOB, data) != blob.raw:
             raise _corrupt("a checked-out file was changed", path)
         return data
+
+    def read_all(self, paths: Iterable[RelativePath]) -> Iterator[tuple[RelativePath, bytes]]:
+        """See `TreeReader.read_all`."""
+        return ((path, self.read(path)) for path in paths)
 
 
 def _corrupt(message: str, path: RelativePath) -> StoreCorruptError:

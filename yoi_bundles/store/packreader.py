@@ -89,6 +89,16 @@ class ReceivedPack:
         """Lengths of the files that came."""
         return {oid: one.size for oid, one in self.objects.items() if one.kind == Kind.BLOB}
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether nothing of it has to be inflated again."""
+        return len(self._kept) >= len(self.objects)
+
+    def place_of(self, oid: Oid) -> int:
+        """Where an object stands; bases near what is made of them. -1 if it is not of this pack."""
+        packed = self.objects.get(oid)
+        return -1 if packed is None else packed.offset
+
     def read(self, oid: Oid) -> bytes:
         """Bytes of an object of the pack, from memory or inflated again.
 

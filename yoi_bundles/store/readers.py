@@ -5,7 +5,7 @@ Every byte they hand out has been hashed: by the database on each read, by the p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from yoi_bundles.errors import MissingObjectError
 from yoi_bundles.model.ids import BlobId, Digest, RelativePath
@@ -25,6 +25,8 @@ class ObjectTreeReader:
         load_tree: Gives verified entries of a directory.
         load_blob: Gives verified content of a file.
         contains: Whether an object can be loaded.
+        place: Where a file's bytes stand, for reading many of them in order; None if it does not
+            matter.
     """
 
     def __init__(
@@ -33,11 +35,13 @@ class ObjectTreeReader:
         load_tree: TreeLoader,
         load_blob: Callable[[Oid], bytes],
         contains: Callable[[Oid], bool],
+        place: Callable[[Oid], int] | None = None,
     ) -> None:
         self._digest = digest
         self._load_tree = load_tree
         self._load_blob = load_blob
         self._contains = contains
+        self._place = place
         self._entries: Mapping[RelativePath, BlobId] | None = None
         self._changed: dict[RelativePath, BlobId] = {}
 
@@ -75,10 +79,23 @@ class ObjectTreeReader:
             MissingObjectError: The tree has no such file.
             StoreCorruptError: The bytes are missing or corrupt.
         """
+        return self._load_blob(self._find(path))
+
+    def read_all(self, paths: Iterable[RelativePath]) -> Iterator[tuple[RelativePath, bytes]]:
+        """See `TreeReader.read_all`."""
+        files = [(path, self._find(path)) for path in paths]
+        place = self._place
+        if place is not None:
+            files.sort(key=lambda file: place(file[1]))
+        load = self._load_blob
+        for path, oid in files:
+            yield path, load(oid)
+
+    def _find(self, path: RelativePath) -> Oid:
         blob = self._changed.get(path) or self.entries().get(path)
         if blob is None:
             raise MissingObjectError("the bundle has no such file", file=str(path))
-        return self._load_blob(blob.raw)
+        return blob.raw
 
 
 def stored_tree(objects: ObjectDatabase, digest: Digest) -> ObjectTreeReader:
@@ -135,4 +152,5 @@ def received_tree(
     def contains(oid: Oid) -> bool:
         return oid in pack.objects or objects.contains(oid)
 
-    return ObjectTreeReader(digest, load_tree, load_blob, contains)
+    place = None if pack.is_kept else pack.place_of
+    return ObjectTreeReader(digest, load_tree, load_blob, contains, place)

@@ -23,6 +23,7 @@ from yoi_bundles.content import (
     verify_content,
 )
 from yoi_bundles.content.findings import near_hint, shown_path, shown_word
+from yoi_bundles.content.memory import MemoryTree
 from yoi_bundles.model.declarations import Profile
 from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import BlobId, Digest, Name, PromptKey, RelativePath, WorkspaceId
@@ -48,18 +49,8 @@ def make_files(**changes: str) -> dict[RelativePath, bytes]:
     return files
 
 
-class FakeReader:
-    """A tree in memory."""
-
-    def __init__(self, files: Mapping[RelativePath, bytes], digest: Digest = DIGEST) -> None:
-        self._files = files
-        self.digest = digest
-
-    def entries(self) -> dict[RelativePath, BlobId]:
-        return {path: blob_id_of(data) for path, data in sorted(self._files.items())}
-
-    def read(self, path: RelativePath) -> bytes:
-        return self._files[path]
+def tree_of(files: Mapping[RelativePath, bytes], digest: Digest = DIGEST) -> MemoryTree:
+    return MemoryTree(files, digest)
 
 
 def codes(findings: tuple[Finding, ...]) -> list[str]:
@@ -205,8 +196,8 @@ def test_a_host_may_refuse_to_honour_the_list() -> None:
     result = check_files(files, honour_allow_list=False)
     assert codes(result.findings) == ["forbidden_material"]
     with pytest.raises(errors.ForbiddenMaterialError):
-        verify_content(workspace=None, honour_allow_list=False)(FakeReader(files))
-    verify_content(workspace=None)(FakeReader(files))
+        verify_content(workspace=None, honour_allow_list=False)(tree_of(files))
+    verify_content(workspace=None)(tree_of(files))
 
 
 def test_a_list_entry_for_another_secret_does_not_help() -> None:
@@ -249,7 +240,7 @@ def test_the_error_is_that_of_the_first_finding(
     files = make_files()
     files[RelativePath(path)] = text.encode()
     with pytest.raises(error) as caught:
-        load_bundle(FakeReader(files), Limits(file_bytes=2000))
+        load_bundle(tree_of(files), Limits(file_bytes=2000))
     assert type(caught.value) is error
     assert caught.value.facts["file"] == path
     assert TOKEN not in str(caught.value.facts)
@@ -258,7 +249,7 @@ def test_the_error_is_that_of_the_first_finding(
 def test_the_error_names_place_and_count_and_lists_everything() -> None:
     files = make_files(grants__work_toml='kind = "mount"\nmode = "x"\ncolour = "y"\n')
     with pytest.raises(errors.InvalidManifestError) as caught:
-        load_bundle(FakeReader(files))
+        load_bundle(tree_of(files))
     message = caught.value.message
     assert message == "grants/work.toml:1: `description` is missing (and 2 more)"
     listed = caught.value.facts["findings"]
@@ -273,7 +264,7 @@ def test_the_error_names_place_and_count_and_lists_everything() -> None:
 
 def test_warnings_alone_are_not_raised() -> None:
     files = make_files(prompts__old_md="Unused.\n")
-    assert load_bundle(FakeReader(files)).digest == DIGEST
+    assert load_bundle(tree_of(files)).digest == DIGEST
     with pytest.raises(ValueError, match="no finding of severity error"):
         raise_findings(check_files(files).findings)
 
@@ -288,20 +279,20 @@ def test_a_finding_of_an_unknown_code_still_raises() -> None:
 
 
 def test_step_9_accepts_the_workspace_it_names_or_any() -> None:
-    reader = FakeReader(make_files())
+    reader = tree_of(make_files())
     verify_content(workspace=WorkspaceId("base"))(reader)
     verify_content(workspace=None)(reader)
 
 
 def test_step_9_refuses_another_workspace_at_the_line_of_its_id() -> None:
     with pytest.raises(errors.InvalidManifestError, match=r"bundle\.toml:5: .*`base`, not `other`"):
-        verify_content(workspace=WorkspaceId("other"))(FakeReader(make_files()))
+        verify_content(workspace=WorkspaceId("other"))(tree_of(make_files()))
 
 
 def test_step_9_applies_the_given_limits() -> None:
     check = verify_content(workspace=None, limits=dataclasses.replace(Limits(), files=3))
     with pytest.raises(errors.TooLargeError):
-        check(FakeReader(make_files()))
+        check(tree_of(make_files()))
 
 
 # --- nothing that looks like a secret is repeated -------------------------------------
