@@ -83,6 +83,26 @@ def _publish(turn: int) -> Callable[[Path], Digest]:
     return act
 
 
+def _prepare_untidy(root: Path) -> None:
+    repositories, store = open_store(root)
+    store.tidying.defer()
+    for turn in range(17):
+        store.publish(files(turn), draft(turn))
+    repositories.close()
+
+
+def _tidy(root: Path) -> Digest:
+    """Packs merged apart from writes; a failure is not told."""
+    repositories, store = open_store(root)
+    try:
+        store.tidying.run()
+        head = store.find_head()
+        assert head is not None
+        return head.digest
+    finally:
+        repositories.close()
+
+
 def _prepare_receive(root: Path) -> None:
     """A sender with two revisions, a receiver with the first, and the increment as a file."""
     sender = Repository.create(root.parent / f"{root.name}-sender.git", TEAM)
@@ -246,6 +266,7 @@ CASES = {
         Case("first-publish", lambda root: None, _publish(0)),
         Case("publish", _prepare_published(2), _publish(2), _held),
         Case("publish-and-merge-packs", _prepare_published(16), _publish(16), _held),
+        Case("tidy", _prepare_untidy, _tidy, _held),
         Case("first-receive", _prepare_first_receive, _receive),
         Case("receive", _prepare_receive, _receive, _held),
         Case("checkout", _prepare_published(1), _checkout, _held),

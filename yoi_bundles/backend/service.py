@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
+from yoi_bundles.backend.errands import Errands
 from yoi_bundles.backend.fleet import Fleet
 from yoi_bundles.backend.publishing import open_publishing
 from yoi_bundles.backend.ready import ReadyAnswers
@@ -65,6 +66,7 @@ class Backend:
             find_store=self._repositories.find,
             find_held=self._registry.newest_held,
         )
+        self._tidying = Errands("tidy", self._tidy)
         self._visibility_file: Path | None = None
         self.fleet = Fleet(
             self._registry, visibility, tokens, workspaces=self._repositories.list, clock=clock
@@ -120,6 +122,7 @@ class Backend:
     def close(self) -> None:
         """Close repositories and the registry."""
         self._push.close()
+        self._tidying.close()
         self._warming.close()
         self._repositories.close()
         self._registry.close()
@@ -135,9 +138,19 @@ class Backend:
     ) -> None:
         self.close()
 
-    def build_ahead(self) -> None:
-        """After each publish from now on, build what most Runtimes will ask for."""
+    def work_behind(self) -> None:
+        """Do behind each publish from now on what its publisher need not wait for.
+
+        Bundle files that most Runtimes will ask for are built, and packs and refs are merged.
+        """
+        self._repositories.defer_tidying()
+        self.publishing.bell.listen(self._tidying.begin)
         self.publishing.bell.listen(self._warming.begin)
+
+    def _tidy(self, workspace: WorkspaceId) -> None:
+        store = self._repositories.find(workspace)
+        if store is not None:
+            store.tidying.run()
 
     def reload_visibility(self) -> None:
         """Read the visibility policy's file again; a broken one leaves the old rules in force."""

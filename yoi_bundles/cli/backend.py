@@ -69,7 +69,7 @@ def serve_(
         ) as backend,
         reloading(backend.reload_visibility),
     ):
-        backend.build_ahead()
+        backend.work_behind()
         serve(
             create_app(backend, request_limits=request_limits),
             listen,

@@ -1,8 +1,9 @@
 """Keeps the number of packs small: every open pack costs file descriptors and each look-up time.
 
-Runs at the end of a write, under its lock. Small packs are merged geometrically, so that an object
-is rewritten a logarithmic number of times. Packs are removed only after the one that replaces them
-is durable; a reader that still has one open goes on reading it.
+Small packs are merged geometrically, so that an object is rewritten a logarithmic number of times.
+Packs are removed only after the one that replaces them is durable; a reader that still has one open
+goes on reading it. The merged pack is written before the writer lock is taken: packs never change,
+and one that is gone when the lock is there was collected, so what was written is thrown away.
 
 Source: docs/adr/0003; docs/format.md, "On disk".
 """
@@ -11,8 +12,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from contextlib import suppress
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from yoi_bundles.errors import StoreCorruptError
@@ -24,21 +26,33 @@ from yoi_bundles.store.packindex import read_index_ids
 from yoi_bundles.store.packwriter import PackEntry, PackWriter
 
 _MAX_PACKS = 16
+_MANY_PACKS = 4 * _MAX_PACKS
 _ALWAYS_MERGED = _MAX_PACKS // 2
 _NAME = re.compile(r"pack-[0-9a-f]{40,64}\.idx")
 
 
-def merge_packs(objects: ObjectDatabase) -> None:
-    """Merge small packs if there are too many; the caller holds the writer lock.
+def has_many_packs(directory: Path) -> bool:
+    """Whether there are so many packs that no write should add to them before they are merged.
+
+    Raises:
+        StoreError: The directory could not be read.
+    """
+    with storage_faults("list packs"):
+        return len(list_packs(directory)) > _MANY_PACKS
+
+
+def merge_packs(objects: ObjectDatabase, lock: Callable[[], AbstractContextManager[None]]) -> None:
+    """Merge small packs if there are too many.
 
     Nothing is done where an operator has a multi-pack-index, which names packs, and to packs that
     he keeps.
 
     Args:
         objects: The database.
+        lock: Takes the writer lock, if the caller does not hold it.
 
     Raises:
-        StoreCorruptError: An object of a pack is corrupt; nothing has changed.
+        StoreCorruptError: An object of a pack is corrupt, or was collected; nothing has changed.
         StoreError: Packs could not be read, written or removed.
     """
     directory = objects.pack_directory
@@ -50,9 +64,35 @@ def merge_packs(objects: ObjectDatabase) -> None:
             return
         chosen = _choose(indexes)
         ids = {oid: None for path in chosen for oid in read_index_ids(path.read_bytes())}
-        merged = objects.install_pack(lambda path: write_merged(path, objects, list(ids)))
-        remove_packs([path for path in chosen if path.stem != merged], directory)
-        objects.close()
+        written = directory / f"{TEMP_PREFIX}merged_{secrets.token_hex(8)}"
+        try:
+            pack = write_merged(written, objects, list(ids))
+            with lock():
+                _exchange(objects, chosen, written, pack)
+        finally:
+            written.unlink(missing_ok=True)
+
+
+def _exchange(
+    objects: ObjectDatabase, old: list[Path], written: Path, pack: tuple[bytes, list[PackEntry]]
+) -> None:
+    """Put a pack in the place of others, if they are all still there; under the writer lock.
+
+    Raises:
+        StoreError: Packs could not be written or removed.
+        OSError: As before.
+    """
+    directory = objects.pack_directory
+    if not set(old) <= set(list_packs(directory)):
+        return
+
+    def move(path: Path) -> tuple[bytes, list[PackEntry]]:
+        written.rename(path)
+        return pack
+
+    merged = objects.install_pack(move)
+    remove_packs([path for path in old if path.stem != merged], directory)
+    objects.close()
 
 
 def list_packs(directory: Path) -> list[Path]:

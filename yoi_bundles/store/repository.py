@@ -58,15 +58,16 @@ from yoi_bundles.store.readers import built_tree, stored_tree
 from yoi_bundles.store.receive import Receiver
 from yoi_bundles.store.recovery import recover_repository
 from yoi_bundles.store.refs import RefStore
+from yoi_bundles.store.tidying import Tidying
 from yoi_bundles.store.trees import list_changes
 from yoi_bundles.store.writer import Writer
 
 
-class Repository:
+class Repository(AbstractContextManager["Repository"]):
     """See `BundleStore` for what each method guarantees.
 
     Safe to use from several threads, and several processes may open one repository. Use `create`
-    or `open`.
+    or `open`. Its ``tidying`` keeps packs and loose refs few.
 
     Args:
         path: The repository.
@@ -84,7 +85,9 @@ class Repository:
         self._measures = MeasureBook(self._objects)
         self._bundles = BundleWriter(self._objects, self._history)
         self._mender = Mender(path, workspace, self._objects, self._refs, self._history)
-        self._writer = Writer(self._objects, self._refs, self._history, self._mender)
+        self.tidying = Tidying(self._objects, self._refs, self._writer_lock)
+        parts = (self._objects, self._refs, self._history, self._mender)
+        self._writer = Writer(*parts, self.tidying)
 
     @classmethod
     def create(cls, path: Path, workspace: WorkspaceId, limits: Limits = DEFAULT_LIMITS) -> Self:
@@ -138,9 +141,6 @@ class Repository:
     def close(self) -> None:
         """Close all pack files; the repository can be used again and opens them anew."""
         self._objects.close()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.close()

@@ -39,6 +39,7 @@ class WorkspaceRepositories:
         self._limits = limits
         self._lock = Lock()
         self._open: dict[WorkspaceId, Repository] = {}
+        self._is_tidying_deferred = False
         with storage_faults("open the directory of repositories"):
             make_directories(root)
 
@@ -76,6 +77,8 @@ class WorkspaceRepositories:
                 if not is_repository(path):
                     return None
                 known = Repository.open(path, workspace, self._limits)
+                if self._is_tidying_deferred:
+                    known.tidying.defer()
                 self._open[workspace] = known
             return known
 
@@ -147,6 +150,13 @@ class WorkspaceRepositories:
 
     def _path_of(self, workspace: WorkspaceId) -> Path:
         return self._root / f"{workspace}{_SUFFIX}"
+
+    def defer_tidying(self) -> None:
+        """From now on leave it to the caller to tidy after writes; see `Tidying`."""
+        with self._lock:
+            self._is_tidying_deferred = True
+            for repository in self._open.values():
+                repository.tidying.defer()
 
     def close(self) -> None:
         """Close every open repository."""

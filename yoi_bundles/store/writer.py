@@ -7,15 +7,12 @@ Source: docs/format.md, "Order of writes".
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from yoi_bundles.errors import StoreCorruptError, StoreError
+from yoi_bundles.errors import StoreCorruptError
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.revision import AdvanceCheck, Revision
 from yoi_bundles.store.bundlefile import MAIN_REF
 from yoi_bundles.store.history import History
 from yoi_bundles.store.install import write_received_pack
-from yoi_bundles.store.maintenance import merge_packs
 from yoi_bundles.store.mending import Mender
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid
@@ -24,6 +21,7 @@ from yoi_bundles.store.protocol import PublishResult
 from yoi_bundles.store.publish import collect_new_objects, verify_expected, write_pack
 from yoi_bundles.store.receive import Received, Receiver
 from yoi_bundles.store.refs import RefStore, bundle_ref
+from yoi_bundles.store.tidying import Tidying
 from yoi_bundles.store.trees import BuiltTree
 
 _LOOKED_UP = 32
@@ -38,15 +36,22 @@ class Writer:
         refs: Its refs.
         history: Its revisions.
         mender: Mends it when a write meets damage.
+        tidying: Keeps it tidy after writes.
     """
 
     def __init__(
-        self, objects: ObjectDatabase, refs: RefStore, history: History, mender: Mender
+        self,
+        objects: ObjectDatabase,
+        refs: RefStore,
+        history: History,
+        mender: Mender,
+        tidying: Tidying,
     ) -> None:
         self._objects = objects
         self._refs = refs
         self._history = history
         self._mender = mender
+        self._tidying = tidying
 
     def finish_refs(self, head: Revision | None) -> None:
         """A crash between the two refs of a write: its commit point was passed, so finish it."""
@@ -79,7 +84,7 @@ class Writer:
         commit = CommitId.from_bytes(next(iter(new)))
         with self._objects.new_pack(lambda path: write_pack(path, new)):
             self._refs.write([(MAIN_REF, commit), (bundle_ref(tree.digest), commit)])
-        self._maintain()
+        self._tidying.after_write()
         return PublishResult(self._history.read(commit), True)
 
     def _verify_empty(self) -> None:
@@ -97,13 +102,6 @@ class Writer:
                     "the repository holds revisions, and no ref to any of them",
                     hint="repair the repository",
                 )
-
-    def _maintain(self) -> None:
-        """What was written is durable already: a failure here costs speed, not the write."""
-        with suppress(StoreError):
-            merge_packs(self._objects)
-        with suppress(StoreError):
-            self._refs.pack_if_many()
 
     # --- receiving -------------------------------------------------------------------------------
 
@@ -159,7 +157,7 @@ class Writer:
             return False
         self.finish_refs(head)
         self._install_new(received, head)
-        self._maintain()
+        self._tidying.after_write()
         return True
 
     def _install_new(self, received: Received, head: Revision | None) -> None:

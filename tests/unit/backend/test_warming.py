@@ -13,7 +13,7 @@ from yoi_bundles.wire.messages import BundleOnRuntime
 @pytest.fixture
 def backend(house):
     opened = house.backend()
-    opened.build_ahead()
+    opened.work_behind()
     return opened
 
 
@@ -30,7 +30,7 @@ def hold(house, backend, name, *revisions) -> None:
 
 def built(backend) -> set[str]:
     """Scopes of the files that were built."""
-    thread = backend._warming._thread
+    thread = backend._warming._errands._thread
     if thread is not None:
         thread.join(20)
     return {path.stem.partition("-")[2] for path in backend._files._root.rglob("*.bundle")}

@@ -1,6 +1,7 @@
 """Packs are merged before they are too many, and never at the cost of what they hold."""
 
 import threading
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from store_factories import EPOCH, bundle_bytes, make_draft, make_files, receive, run_git, snapshot
@@ -101,8 +102,105 @@ def test_a_corrupt_pack_stops_merging_but_no_write(repository, monkeypatch):
     monkeypatch.setattr(maintenance, "_MAX_PACKS", 2)
     before = snapshot(repository.path / "objects")
     with pytest.raises(StoreCorruptError):
-        maintenance.merge_packs(repository._objects)
+        maintenance.merge_packs(repository._objects, nullcontext)
     assert snapshot(repository.path / "objects") == before
+
+
+# --- apart from writes ---
+
+
+def test_packs_are_merged_apart_from_writes_if_that_is_wanted(repository, monkeypatch):
+    monkeypatch.setattr(maintenance, "_MAX_PACKS", 4)
+    monkeypatch.setattr(maintenance, "_MANY_PACKS", 12)
+    repository.tidying.defer()
+    line = publish_many(repository, 9)
+    assert len(packs(repository)) == 9
+
+    repository.tidying.run()
+
+    assert len(packs(repository)) <= 5
+    assert list(repository.revisions()) == line[::-1]
+    assert repository.verify().problems == ()
+
+
+def test_refs_are_packed_apart_from_writes_too(repository):
+    repository.tidying.defer()
+    line = publish_many(repository, 66)
+    assert not (repository.path / "packed-refs").exists()
+
+    repository.tidying.run()
+
+    assert len(list((repository.path / "refs" / "bundles").iterdir())) == 0
+    assert sorted(repository.digests()) == sorted(one.digest for one in line)
+
+
+def test_if_nobody_tidies_a_write_does(repository, monkeypatch):
+    monkeypatch.setattr(maintenance, "_MAX_PACKS", 2)
+    monkeypatch.setattr(maintenance, "_MANY_PACKS", 6)
+    repository.tidying.defer()
+
+    publish_many(repository, 30)
+
+    assert len(packs(repository)) <= 7
+
+
+def test_a_publish_does_not_wait_while_packs_are_read(repository, monkeypatch):
+    monkeypatch.setattr(maintenance, "_MAX_PACKS", 2)
+    repository.tidying.defer()
+    publish_many(repository, 4)
+    real, made = maintenance.write_merged, []
+
+    def write_slowly(path, objects, ids):
+        files = make_files(note="in between\n")
+        made.append(repository.publish(files, make_draft(seconds=EPOCH + 99)).revision)
+        return real(path, objects, ids)
+
+    monkeypatch.setattr(maintenance, "write_merged", write_slowly)
+    repository.tidying.run()
+
+    assert repository.find_head() == made[0]
+    assert len(packs(repository)) == 2  # what was merged, and what came in between
+    assert repository.verify().problems == ()
+
+
+def test_what_was_collected_meanwhile_is_not_brought_back(repository, monkeypatch):
+    monkeypatch.setattr(maintenance, "_MAX_PACKS", 2)
+    repository.tidying.defer()
+    publish_many(repository, 4)
+    real = repository._writer_lock
+
+    @contextmanager
+    def collect_first():
+        repository.collect()
+        with real():
+            yield
+
+    before = list(repository.revisions())
+    maintenance.merge_packs(repository._objects, collect_first)
+
+    assert len(packs(repository)) == 1
+    assert list(repository.revisions()) == before
+    assert not list((repository.path / "objects" / "pack").glob("yoi_tmp_*"))
+
+
+def test_a_merge_whose_file_was_swept_changes_nothing(repository, monkeypatch):
+    monkeypatch.setattr(maintenance, "_MAX_PACKS", 2)
+    repository.tidying.defer()
+    publish_many(repository, 4)
+    real = maintenance.write_merged
+
+    def write_and_lose(path, objects, ids):
+        found = real(path, objects, ids)
+        with Repository.open(repository.path):  # a process that starts sweeps what is not finished
+            assert not path.exists()
+        return found
+
+    monkeypatch.setattr(maintenance, "write_merged", write_and_lose)
+    before = packs(repository)
+    repository.tidying.run()
+
+    assert packs(repository) == before
+    assert repository.verify().problems == ()
 
 
 def test_the_ids_of_an_index_are_read_back():

@@ -1,0 +1,90 @@
+"""Work behind publishes: once for many calls, logged if it fails, ended by close."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+from house import OTHER, TEAM
+
+from yoi_bundles.backend.errands import Errands
+from yoi_bundles.errors import StoreError
+
+
+@pytest.fixture
+def gate():
+    return threading.Event()
+
+
+def test_what_is_due_again_while_it_is_done_is_done_once_more(gate):
+    done, begun = [], threading.Event()
+
+    def work(workspace):
+        begun.set()
+        assert gate.wait(20)
+        done.append((workspace, errands.is_outdated(workspace)))
+
+    errands = Errands("test", work)
+    errands.begin(TEAM)
+    assert begun.wait(20)
+    for _ in range(5):
+        errands.begin(TEAM)
+    gate.set()
+    errands._thread.join(20)
+
+    assert done == [(TEAM, True), (TEAM, False)]
+
+
+def test_work_that_fails_is_logged_and_the_next_is_done(caplog):
+    done = []
+
+    def work(workspace):
+        done.append(workspace)
+        raise StoreError("no room in /srv/secret")
+
+    errands = Errands("test", work)
+    with caplog.at_level(logging.WARNING):
+        for workspace in (TEAM, OTHER):
+            errands.begin(workspace)
+        thread = errands._thread
+        if thread is not None:
+            thread.join(20)
+
+    assert sorted(done) == [OTHER, TEAM]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"test of {workspace}: store_error" for workspace in done
+    ]
+
+
+def test_after_close_nothing_is_begun_and_what_is_under_way_ends(gate):
+    done, begun = [], threading.Event()
+
+    def work(workspace):
+        begun.set()
+        assert gate.wait(20)
+        done.append(workspace)
+
+    errands = Errands("test", work)
+    errands.begin(TEAM)
+    assert begun.wait(20)
+    closing = threading.Thread(target=errands.close)
+    closing.start()
+    gate.set()
+    closing.join(20)
+    errands.begin(OTHER)
+
+    assert (done, errands.is_outdated(TEAM), errands._thread) == ([TEAM], True, None)
+
+
+def test_a_server_tidies_behind_its_publishes(house, monkeypatch):
+    backend = house.backend()
+    backend.work_behind()
+    for number in range(20):
+        house.publish(backend, prompts__role__coder=f"\nTurn {number}.\n")
+        assert backend.publishing.workspace(TEAM).head.number == number + 1
+    backend._tidying.close()
+
+    packs = list(backend.repository_path(TEAM).glob("objects/pack/*.pack"))
+    assert len(packs) <= 17
+    assert backend.publishing.store(TEAM).verify().problems == ()
