@@ -15,7 +15,7 @@ from yoi_bundles.model.ids import Digest
 
 POWER_CASES = [
     "first-publish", "publish", "publish-and-merge-packs", "first-receive", "receive",
-    "move-ref", "gc", "gc-and-drop",
+    "move-ref", "gc", "gc-and-drop", "tidy",
 ]  # fmt: skip
 SEEDS = 4
 """States rebuilt for each point; each forgets something else."""
