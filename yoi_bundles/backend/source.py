@@ -178,16 +178,19 @@ class _Walk:
 
         This is all that most files of a large workspace meet: one look at each, and little else.
         """
-        stamps, trusted_ns = self.before.stamps, self.before.trusted_ns
+        find, trusted_ns = self.before.stamps.get, self.before.trusted_ns
+        look, is_regular = os.lstat, stat.S_ISREG
+        kept: dict[str, Stamp] = {}
         others: list[str] = []
         for name in _names_of(directory, prefix):
-            known = stamps.get(prefix + name)
+            path = prefix + name
+            known = find(path)
             if known is None:
                 others.append(name)
                 continue
             size, modified_ns, changed_ns, inode, _ = known
             try:
-                status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                status = look(name, dir_fd=directory)
             except OSError:
                 others.append(name)
                 continue
@@ -197,12 +200,13 @@ class _Walk:
                 and status.st_mtime_ns == modified_ns
                 and status.st_ino == inode
                 and status.st_size == size
-                and stat.S_ISREG(status.st_mode)
+                and is_regular(status.st_mode)
             ):
-                self.stamps[prefix + name] = known
-                self.total_bytes += size
+                kept[path] = known
             else:
                 others.append(name)
+        self.stamps.update(kept)
+        self.total_bytes += sum([stamp[0] for stamp in kept.values()])
         self._verify_totals()
         return others
 
