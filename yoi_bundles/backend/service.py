@@ -141,11 +141,14 @@ class Backend:
     def work_behind(self) -> None:
         """Do behind each publish from now on what its publisher need not wait for.
 
-        Bundle files that most Runtimes will ask for are built, and packs and refs are merged.
+        Bundle files that most Runtimes will ask for are built, for the newest revisions that
+        there are now too, and packs and refs are merged.
         """
         self._repositories.defer_tidying()
         self.publishing.bell.listen(self._tidying.begin)
         self.publishing.bell.listen(self._warming.begin)
+        for workspace in self._repositories.list():
+            self._warming.begin(workspace)
 
     def _tidy(self, workspace: WorkspaceId) -> None:
         store = self._repositories.find(workspace)

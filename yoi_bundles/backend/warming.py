@@ -1,4 +1,4 @@
-"""Bundle files built right after a publish, for what most Runtimes hold, before these ask."""
+"""Bundle files built before Runtimes ask: for what most of them hold, and for fresh ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.store import BundleStore
 
 WARMED_BASES = 4
-"""Files built for a revision; who holds something else has its file built when it asks."""
+"""Increments built for a revision; who holds something else has its file built when it asks."""
 
 
 class Warming:
@@ -52,3 +52,6 @@ class Warming:
                 return
             if held is not None and held.commit != target.commit:
                 self._files.get(store, target, (held.commit,))
+        # Last: fewest ask for it, and the first one of a workspace takes longest.
+        if not self._errands.is_outdated(workspace):
+            self._files.get(store, target, (), is_shallow=True)

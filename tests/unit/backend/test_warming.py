@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
-from house import START, TEAM
+from house import OTHER, START, TEAM
 
 from yoi_bundles.backend import warming
 from yoi_bundles.model.ids import RuntimeId
@@ -39,19 +41,42 @@ def built(backend) -> set[str]:
 def test_what_most_runtimes_took_last_is_built_for_the_next_revision(house, backend, monkeypatch):
     monkeypatch.setattr(warming, "WARMED_BASES", 2)
     line = [house.publish(backend, prompts__role__coder=f"\n{text}\n").revision for text in "abcd"]
+    before = built(backend)
     for number, held in enumerate([line[:1], line[:2], line[1:2], line[1:3], line[:3]]):
         hold(house, backend, f"rt-{number}", *held)
-    assert built(backend) == set()
 
     house.publish(backend, prompts__role__coder="\nBe exact.\n")
 
-    assert built(backend) == {str(line[1].commit), str(line[2].commit)}
+    assert built(backend) - before == {str(line[1].commit), str(line[2].commit)}
+
+
+def test_the_first_bundle_is_there_before_a_fresh_runtime_asks(house, backend):
+    house.publish(backend)
+    assert built(backend) == {"full"}
+    head = house.publish(backend, prompts__role__coder="\nBe exact.\n").revision
+    assert built(backend) == {"full", "tip"}
+
+    file = backend._files.find_ready(head, (), is_shallow=True)
+    assert file == backend.bundle_file(head.digest, is_shallow=True)
+
+
+def test_a_server_that_starts_builds_what_is_there(house):
+    writer = house.backend()
+    for workspace in (TEAM, OTHER):
+        house.publish(writer, workspace)
+    opened = house.backend()
+    opened.work_behind()
+
+    assert built(opened) == {"full"}
+    assert {path.parent.name for path in opened._files._root.rglob("*.bundle")} == {"team", "other"}
 
 
 def test_a_build_that_fails_is_logged_and_the_next_one_goes_on(house, backend, caplog, monkeypatch):
     first = house.publish(backend).revision
     hold(house, backend, "rt-1", first)
+    built(backend)
     place = house.root / "backend" / "bundle-files"
+    shutil.rmtree(place)
     place.write_text("in the way")
     house.publish(backend, prompts__role__coder="\nBe exact.\n")
     built(backend)
@@ -60,13 +85,14 @@ def test_a_build_that_fails_is_logged_and_the_next_one_goes_on(house, backend, c
     place.unlink()
     house.publish(backend, prompts__role__coder="\nBe quick.\n")
 
-    assert built(backend) == {str(first.commit)}
+    assert built(backend) == {str(first.commit), "tip"}
 
 
 def test_after_the_close_nothing_is_built(house, backend):
     hold(house, backend, "rt-1", house.publish(backend).revision)
+    before = built(backend)
     backend._warming.close()
 
     house.publish(backend, prompts__role__coder="\nBe exact.\n")
 
-    assert (built(backend), house.clock() > START) == (set(), True)
+    assert (built(backend), house.clock() > START) == (before, True)
