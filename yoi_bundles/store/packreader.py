@@ -26,8 +26,8 @@ from yoi_bundles.store.packwriter import OFS_DELTA, PACK_HEADER_BYTES, REF_DELTA
 
 _SMALLEST_ENTRY_BYTES = 9
 """One header byte and the shortest zlib stream."""
-_KEPT_BYTES = 64 * 1024 * 1024
-_KEPT_DELTA_BYTES = 32 * 1024 * 1024
+_KEPT_BYTES = 8 * 1024 * 1024
+_KEPT_DELTA_BYTES = 8 * 1024 * 1024
 _KEPT_OVERHEAD_BYTES = 200
 """What it costs to remember a few bytes."""
 _MISSED_BASE_COST_BYTES = 128 * 1024
@@ -106,14 +106,8 @@ class ReceivedPack:
             KeyError: The pack has no such object.
             TooLargeError: Inflating again passes the total cap.
         """
-        kept = self._kept.get(oid)
-        if kept is not None:
-            # A base of many stays, however long ago it was made.
-            self._kept.move_to_end(oid)
-            return kept
-        data = self._rebuild(self.objects[oid])
-        self._keep(oid, data)
-        return data
+        kept = self._find_kept(oid)
+        return self._rebuild(oid) if kept is None else kept
 
     def read_base(self, oid: Oid) -> bytes:
         """Bytes of a base that is not in the pack, from memory or from where it was found.
@@ -362,28 +356,40 @@ class ReceivedPack:
         self.spend(_MISSED_BASE_COST_BYTES if found is None else len(found[1]))
         return found
 
-    def _rebuild(self, packed: PackedObject) -> bytes:
-        """Inflate an object again, following its chain of bases."""
-        chain: list[int] = []
-        offset = packed.offset
+    def _rebuild(self, oid: Oid) -> bytes:
+        """Inflate an object again, following its chain of bases.
+
+        All of them are kept: what stands near is made of the same ones.
+        """
+        if oid not in self.objects:
+            raise KeyError(oid)
+        chain: list[Oid] = []
+        wanted: Oid | None = oid
         data: bytes | None = None
-        while data is None and (base := self._table.base(offset)) is not None:
-            chain.append(offset)
-            oid = self._table.oid(base) if isinstance(base, int) else base
-            known = None if oid is None else self.objects.get(oid)
-            if oid is not None and known is None:
-                found = self._load_base(oid)
-                data = b"" if found is None else found[1]
-            elif oid is not None and known is not None:
-                data = self._kept.get(oid)
-                offset = known.offset
-        if data is None:
-            data, _ = self._inflate(*self._table.stream(offset))
+        while data is None and wanted in self.objects:
+            chain.append(wanted)
+            base = self._table.base(self.objects[wanted].offset)
+            wanted = self._table.oid(base) if isinstance(base, int) else base
+            data = None if wanted is None else self._find_kept(wanted)
+        if data is None and wanted is not None:
+            found = self._load_base(wanted)
+            data = b"" if found is None else found[1]
         for link in reversed(chain):
-            delta, _ = self._inflate(*self._table.stream(link))
-            data = apply_delta(data, delta, self._limits.object_bytes, self.spend)
-            self.spend(len(data))
-        return data
+            inflated, _ = self._inflate(*self._table.stream(self.objects[link].offset))
+            if data is None:
+                data = inflated
+            else:
+                data = apply_delta(data, inflated, self._limits.object_bytes, self.spend)
+                self.spend(len(data))
+            self._keep(link, data)
+        return data or b""
+
+    def _find_kept(self, oid: Oid) -> bytes | None:
+        """Bytes that are in memory; they stay there, however long ago they were made."""
+        kept = self._kept.get(oid)
+        if kept is not None:
+            self._kept.move_to_end(oid)
+        return kept
 
 
 def _too_large(name: str, limit: int) -> TooLargeError:

@@ -273,3 +273,27 @@ def test_a_base_of_many_stays_in_memory_however_old_it_is(monkeypatch):
     # 17,040 if the base is inflated once; 1,560 more if it is forgotten and inflated again.
     pack = read(forge.pack(), Limits(inflated_bytes=17_500))
     assert len(pack.objects) == 81
+
+
+def test_what_is_read_in_the_order_of_the_pack_is_inflated_once_more(monkeypatch):
+    monkeypatch.setattr(packreader, "_KEPT_BYTES", 1600)
+    forge = Forge()
+    data = b"x" * 40
+    forge.add(Kind.BLOB, data)
+    at = 12
+    for number in range(40):
+        delta = copy_delta(data, b"%d" % (number % 10))
+        data += b"%d" % (number % 10)
+        at = forge.ofs_delta(at, delta)
+    # The pass over the pack takes 8,460.
+    limits = Limits(inflated_bytes=2 * 8460)
+    pack = read(forge.pack(), limits)
+    assert not pack.is_kept
+    for oid in sorted(pack.objects, key=pack.place_of):
+        assert hash_object(Kind.BLOB, pack.read(oid)) == oid
+
+    other = read(forge.pack(), limits)
+    backwards = sorted(other.objects, key=other.place_of, reverse=True)
+    with pytest.raises(TooLargeError):
+        list(map(other.read, backwards))
+    assert pack.place_of(b"\x00" * 32) == -1
