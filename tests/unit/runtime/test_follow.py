@@ -107,6 +107,20 @@ def test_a_fresh_runtime_begins_with_the_tip_and_goes_on_from_there(
     assert runtime.held.haves(TEAM) == (taken.status.revision.commit, tip.commit)
 
 
+def test_older_commits_are_offered_ever_more_rarely(house, backend, peer, follower):
+    follower.poll(TEAM)
+    commits = []
+    for turn in range(10):
+        commits.insert(0, house.publish(backend, prompts__role__coder=f"\nTurn {turn}.\n").revision)
+        if turn < 9:
+            follower.poll(TEAM)
+
+    follower.poll(TEAM)
+
+    places = [0, 1, 2, 3, 7]
+    assert peer.fetched[-1] == tuple(commits[1 + place].commit for place in places)
+
+
 def test_a_damaged_runtime_asks_for_whole_history(house, backend, peer, runtime, follower):
     follower.poll(TEAM)
     house.publish(backend, prompts__role__coder="\nBe exact.\n")
