@@ -12,7 +12,7 @@ from starlette.responses import Response
 from yoi_bundles import __version__
 from yoi_bundles.backend.delivery import Delivery
 from yoi_bundles.backend.git_http import advertise_refs, upload_pack
-from yoi_bundles.backend.ready import MAX_HAVES
+from yoi_bundles.backend.ready import MAX_HAVES, BundleQuestion
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.errors import ForbiddenError
 from yoi_bundles.model.base import build_models
@@ -276,7 +276,7 @@ def _add_reports(app: FastAPI, backend: Backend) -> None:
 
 
 def _add_bundles(app: FastAPI, delivery: Delivery) -> None:
-    def get_bundle(
+    async def get_bundle(
         digest: Digest,
         request: Request,
         have: Annotated[tuple[CommitId, ...], Query(max_length=MAX_HAVES)] = (),
@@ -284,8 +284,8 @@ def _add_bundles(app: FastAPI, delivery: Delivery) -> None:
         history: History = "tip",
     ) -> Response:
         """The smallest bundle file for a holder of the `have` commits."""
-        is_shallow = history == "tip"
-        return delivery.bundle(request.scope, digest, have, workspace, is_shallow=is_shallow)
+        question = BundleQuestion(digest, have, workspace, history == "tip")
+        return await delivery.bundle(request.scope, question)
 
     for method, name in (("GET", "get_bundle"), ("HEAD", "head_bundle")):
         app.router.add_api_route(

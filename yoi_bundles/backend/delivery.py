@@ -6,16 +6,18 @@ time it needs, in a thread. Both make their answer by the same function.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Scope
 
-from yoi_bundles.backend.ready import parse_channel, parse_question
+from yoi_bundles.backend.ready import BundleQuestion, parse_channel, parse_question
 from yoi_bundles.backend.registry import RegistryCaller, RuntimeIdentity
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.errors import ForbiddenError
-from yoi_bundles.model.ids import ChannelName, CommitId, Digest, WorkspaceId
+from yoi_bundles.model.ids import ChannelName, WorkspaceId
 from yoi_bundles.model.request_limits import RequestLimits
 from yoi_bundles.wire.immutable_file import answer_file
 from yoi_bundles.wire.messages import BUNDLE_MEDIA_TYPE
@@ -36,29 +38,47 @@ class Delivery:
         self._backend = backend
         self.waits = Waits(backend.ready.look, lambda: request_limits.concurrent_requests)
         backend.publishing.bell.listen(self.waits.ring)
+        self._building: dict[BundleQuestion, asyncio.Event] = {}
 
-    def bundle(
-        self,
-        scope: Scope,
-        digest: Digest,
-        haves: tuple[CommitId, ...],
-        workspace: WorkspaceId | None,
-        *,
-        is_shallow: bool,
-    ) -> Response:
+    async def bundle(self, scope: Scope, question: BundleQuestion) -> Response:
         """The answer with a bundle file; see `Backend.bundle_file`.
+
+        Of those who may see it and ask the same while it is built, one has a thread; the others
+        come by what it left.
 
         Raises:
             ForbiddenError: The caller's role may have none.
             BundleMissingError: Not here, or not visible.
             StoreError: It could not be built.
         """
+        if not self._may_wait(scope, question):
+            return await run_in_threadpool(self._bundle, scope, question)
+        while question in self._building:
+            await self._building[question].wait()
+            answer = self._find_bundle(scope, question)
+            if answer is not None:
+                return answer
+        built = self._building[question] = asyncio.Event()
+        try:
+            return await run_in_threadpool(self._bundle, scope, question)
+        finally:
+            del self._building[question]
+            built.set()
+
+    def _may_wait(self, scope: Scope, question: BundleQuestion) -> bool:
+        """Whether a build is no secret; else waiting for it would tell that there is one."""
+        runtime, workspace = _runtime_at_hand(scope), question.workspace
+        return runtime is None or (
+            workspace is not None and self._backend.fleet.is_visible(runtime, workspace)
+        )
+
+    def _bundle(self, scope: Scope, question: BundleQuestion) -> Response:
         file = self._backend.bundle_file(
-            digest,
-            haves=haves,
-            workspace=workspace,
+            question.digest,
+            haves=question.haves,
+            workspace=question.workspace,
             runtime=self._runtime_of(scope),
-            is_shallow=is_shallow,
+            is_shallow=question.is_shallow,
         )
         return answer_file(scope, file, BUNDLE_MEDIA_TYPE)
 
@@ -68,7 +88,9 @@ class Delivery:
         Raises:
             BundleError: There is another answer, which `bundle` gives.
         """
-        question = parse_question(parts["digest"], scope["query_string"])
+        return self._find_bundle(scope, parse_question(parts["digest"], scope["query_string"]))
+
+    def _find_bundle(self, scope: Scope, question: BundleQuestion) -> Response | None:
         file = self._backend.ready.find_file(question, _runtime_at_hand(scope))
         return None if file is None else answer_file(scope, file, BUNDLE_MEDIA_TYPE)
 
