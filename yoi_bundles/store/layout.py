@@ -57,6 +57,8 @@ def create_data_directory(path: Path) -> None:
 def create_layout(path: Path, workspace: WorkspaceId) -> None:
     """Make an empty repository in a directory that does not exist or is empty.
 
+    All in it is durable; its own name is not yet.
+
     Raises:
         InvalidInputError: The directory holds something.
         StoreError: It could not be made.
@@ -70,8 +72,8 @@ def create_layout(path: Path, workspace: WorkspaceId) -> None:
         (path / QUARANTINE).chmod(0o700)
         write_new_file(path / "config", _encode_config(workspace))
         write_new_file(path / "HEAD", HEAD_BYTES)
-        write_new_file(path / LOCK_FILE, b"")
-        for directory in (path / "objects", path / "refs", path, path.parent):
+        write_new_file(path / LOCK_FILE, b"", is_durable=False)
+        for directory in (path / "objects", path / "refs", path):
             sync_directory(directory)
 
 

@@ -32,7 +32,7 @@ from yoi_bundles.store.damage import list_set_aside
 from yoi_bundles.store.edit import build_on, list_measures
 from yoi_bundles.store.export import BundleWriter
 from yoi_bundles.store.faults import storage_faults, verification_faults
-from yoi_bundles.store.files import exclusive_lock
+from yoi_bundles.store.files import exclusive_lock, sync_directory
 from yoi_bundles.store.garbage import collect_garbage, drop_bundles
 from yoi_bundles.store.history import History
 from yoi_bundles.store.layout import LOCK_FILE, QUARANTINE, create_layout, read_workspace
@@ -102,7 +102,9 @@ class Repository(AbstractContextManager["Repository"]):
             InvalidInputError: The directory holds something.
             StoreError: It could not be made.
         """
-        create_layout(path, workspace)
+        with storage_faults("create a repository"):
+            create_layout(path, workspace)
+            sync_directory(path.parent)
         return cls(path, workspace, limits)
 
     @classmethod
@@ -349,8 +351,7 @@ class Repository(AbstractContextManager["Repository"]):
             self._measures.learn(received.measures)
             self._objects.learn_sizes(received.pack.blob_sizes())
             self._objects.learn_trees(received.directories)
-            pack, sent_bytes = received.pack, upload.size_bytes
-            counts = (len(pack.objects), sent_bytes, pack.inflated_bytes)
+            counts = len(received.pack.objects), upload.size_bytes, received.pack.inflated_bytes
             return ReceiveResult(received.tip, is_new, *counts)
 
     # --- upkeep ----------------------------------------------------------------------------------
