@@ -131,16 +131,24 @@ def test_a_token_revoked_during_the_wait_gets_nothing(house, desk):
     assert json.loads(poll.body)["code"] == "unauthenticated"
 
 
-def test_what_was_hidden_during_the_wait_answers_as_missing(house, desk):
+def test_rules_that_hide_a_workspace_end_the_waits_that_they_concern(house, desk):
     made = desk()
     poll = made.poll()
     made.until(1)
-    (house.root / "visibility.toml").write_text("schema = 1\n")
+    made.token = house.register(made.backend, "all-1", region="us")
+    other = made.poll()
+    made.until(2)
+    rule = '[[rule]]\nruntimes = ["all-*"]\nworkspaces = ["*"]\n'
+    (house.root / "visibility.toml").write_text(f"schema = 1\n{rule}")
+    started = time.monotonic()
     made.backend.reload_visibility()
-    house.publish(made.backend, prompts__role__coder="\nBe exact.\n")
 
     assert poll.answer() == 404
+    assert time.monotonic() - started < SOON_SECONDS
     assert json.loads(poll.body)["detail"] == "not held here, or not visible to you"
+    made.until(1)
+    house.publish(made.backend, prompts__role__coder="\nBe exact.\n")
+    assert other.answer() == 200
 
 
 def test_a_server_that_stops_lets_nobody_wait(desk):

@@ -36,7 +36,10 @@ class Delivery:
 
     def __init__(self, backend: Backend, request_limits: RequestLimits) -> None:
         self._backend = backend
-        self.waits = Waits(backend.ready.look, lambda: request_limits.concurrent_requests)
+        self.waits = Waits(
+            backend.ready.look, lambda: request_limits.concurrent_requests, self._may_know
+        )
+        backend.fleet.call_when_ruled_anew(self.waits.ring_for_some)
         backend.publishing.bell.listen(self.waits.ring)
         self._building: dict[BundleQuestion, asyncio.Event] = {}
 
@@ -51,7 +54,8 @@ class Delivery:
             BundleMissingError: Not here, or not visible.
             StoreError: It could not be built.
         """
-        if not self._may_wait(scope, question):
+        if not self._may_know(_caller_of(scope), question.workspace):
+            # A build is a secret: waiting for it would tell that there is one.
             return await run_in_threadpool(self._bundle, scope, question)
         while question in self._building:
             await self._building[question].wait()
@@ -65,12 +69,11 @@ class Delivery:
             del self._building[question]
             built.set()
 
-    def _may_wait(self, scope: Scope, question: BundleQuestion) -> bool:
-        """Whether a build is no secret; else waiting for it would tell that there is one."""
-        runtime, workspace = _runtime_at_hand(scope), question.workspace
-        return runtime is None or (
-            workspace is not None and self._backend.fleet.is_visible(runtime, workspace)
-        )
+    def _may_know(self, caller: CredentialView, workspace: WorkspaceId | None) -> bool:
+        if not isinstance(caller, RegistryCaller):
+            return caller.role != "runtime"
+        is_visible = self._backend.fleet.is_visible
+        return workspace is not None and is_visible(caller.runtime, workspace)
 
     def _bundle(self, scope: Scope, question: BundleQuestion) -> Response:
         file = self._backend.bundle_file(
@@ -129,7 +132,7 @@ class Delivery:
         is_known = is_unchanged(scope, view.etag)
         if is_known and wait_seconds and not has_waited(scope):
             caller: CredentialView = scope["state"]["caller"]
-            return self.waits.park(caller.name, view.workspace, seen, wait_seconds)
+            return self.waits.park(caller, view.workspace, seen, wait_seconds)
         headers = [(b"etag", view.etag.encode()), (b"cache-control", b"private, no-cache")]
         if wait_seconds:
             headers.append((b"preference-applied", b"wait=%d" % wait_seconds))

@@ -45,6 +45,7 @@ class Fleet:
     ) -> None:
         self._registry = registry
         self._visibility = Verdicts(visibility)
+        self._when_ruled_anew: tuple[Callable[[], None], ...] = ()
         self._tokens = tokens
         self._workspaces = workspaces
         self._clock = clock
@@ -96,6 +97,16 @@ class Fleet:
     def use_visibility(self, visibility: VisibilityPolicy) -> None:
         """Put another visibility policy in force."""
         self._visibility = Verdicts(visibility)
+        for callback in self._when_ruled_anew:
+            callback()
+
+    def call_when_ruled_anew(self, callback: Callable[[], None]) -> None:
+        """Call this one too whenever another visibility policy has come into force.
+
+        Args:
+            callback: Called from whatever thread does so; neither waits nor raises.
+        """
+        self._when_ruled_anew = (*self._when_ruled_anew, callback)
 
     def known(self, runtime_id: RuntimeId) -> KnownRuntime:
         """A Runtime as the Backend itself uses it.

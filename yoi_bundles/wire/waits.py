@@ -26,6 +26,7 @@ from typing import Generic, TypeAlias, TypeVar
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from yoi_bundles.wire.responses import EncodedResponse
+from yoi_bundles.wire.roles import CredentialView
 from yoi_bundles.wire.throttle import BUSY_SECONDS, refuse_for
 
 K = TypeVar("K", bound=Hashable)
@@ -99,18 +100,25 @@ async def serve_with_waits(app: ASGIApp, scope: Scope, receive: Receive, send: S
 
 
 class Waits(Generic[K]):
-    """Who waits for news of what; lives in one event loop, only `ring` is called from elsewhere.
+    """Who waits for news of what; lives in one event loop, only rings come from elsewhere.
 
     Args:
         look: What something looks like now; another value than before is news.
         each: How many requests of one caller may wait.
+        may_wait: Whether a caller may still know of something; asked by `ring_for_some`.
     """
 
-    def __init__(self, look: Callable[[K], object], each: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        look: Callable[[K], object],
+        each: Callable[[], int],
+        may_wait: Callable[[CredentialView, K], bool] = lambda owner, key: True,
+    ) -> None:
         self._look = look
         self._each = each
+        self._may_wait = may_wait
         self._owners: Counter[str] = Counter()
-        self._waiting: dict[K, set[Woken]] = {}
+        self._waiting: dict[K, dict[Woken, CredentialView]] = {}
         self._seen: dict[K, object] = {}
         self._ends: dict[int, set[Woken]] = {}
         self._ticking: asyncio.Task[None] | None = None
@@ -123,7 +131,7 @@ class Waits(Generic[K]):
         """What to give `wait`; asked before it is judged whether there is anything to wait for."""
         return self._look(key)
 
-    def park(self, owner: str, key: K, seen: object, seconds: float) -> Parked:
+    def park(self, owner: CredentialView, key: K, seen: object, seconds: float) -> Parked:
         """The answer of a route that has nothing new.
 
         Args:
@@ -133,22 +141,22 @@ class Waits(Generic[K]):
         Raises:
             TooManyRequestsError: Too many of this caller's wait already.
         """
-        if self._owners[owner] >= self._each():
+        if self._owners[owner.name] >= self._each():
             raise refuse_for("too many requests of this token wait for news", BUSY_SECONDS)
         return Parked(functools.partial(self.wait, owner, key, seen, seconds))
 
     async def wait(
-        self, owner: str, key: K, seen: object, seconds: float, when_left: WhenLeft
+        self, owner: CredentialView, key: K, seen: object, seconds: float, when_left: WhenLeft
     ) -> None:
         """Return when there is news, when the time is over, or when the caller has left."""
-        if self._is_stopped:
+        if self._is_stopped or not self._may_wait(owner, key):
             return
         self._loop = asyncio.get_running_loop()
         woken: Woken = self._loop.create_future()
         end = math.ceil((self._loop.time() + seconds) / TICK_SECONDS)
-        self._owners[owner] += 1
+        self._owners[owner.name] += 1
         self._seen.setdefault(key, seen)
-        self._waiting.setdefault(key, set()).add(woken)
+        self._waiting.setdefault(key, {})[woken] = owner
         self._ends.setdefault(end, set()).add(woken)
         if self._ticking is None:
             self._ticking = self._loop.create_task(self._tick())
@@ -157,15 +165,18 @@ class Waits(Generic[K]):
             await woken
         finally:
             when_left(None)
-            self._forget(owner, key, end, woken)
+            self._forget(owner.name, key, end, woken)
 
     def _forget(self, owner: str, key: K, end: int, woken: Woken) -> None:
         self._owners[owner] -= 1
         if not self._owners[owner]:
             del self._owners[owner]
-        _discard(self._ends, end, woken)
-        _discard(self._waiting, key, woken)
-        if key not in self._waiting:
+        self._ends[end].discard(woken)
+        if not self._ends[end]:
+            del self._ends[end]
+        del self._waiting[key][woken]
+        if not self._waiting[key]:
+            del self._waiting[key]
             self._seen.pop(key, None)
 
     def ring(self, key: K) -> None:
@@ -179,6 +190,16 @@ class Waits(Generic[K]):
         if is_first:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                 loop.call_soon_threadsafe(self._wake_rung)
+
+    def ring_for_some(self) -> None:
+        """Wake whoever may not know any more of what it waits for; from any thread, as `ring`."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # as of `ring`
+                self._loop.call_soon_threadsafe(self._wake_some)
+
+    def _wake_some(self) -> None:
+        for key, members in self._waiting.items():
+            _wake(woken for woken, owner in members.items() if not self._may_wait(owner, key))
 
     def _wake_rung(self) -> None:
         with self._lock:
@@ -226,10 +247,3 @@ def _wake(members: Iterable[Woken]) -> None:
     for woken in members:
         if not woken.done():
             woken.set_result(None)
-
-
-def _discard(index: dict[K, set[Woken]], key: K, woken: Woken) -> None:
-    members = index[key]
-    members.discard(woken)
-    if not members:
-        del index[key]

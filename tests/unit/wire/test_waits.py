@@ -7,10 +7,13 @@ import threading
 import time
 
 import pytest
+from house import START
 
+from yoi_bundles.wire.roles import CredentialView
 from yoi_bundles.wire.waits import MAX_WAIT_SECONDS, TICK_SECONDS, Waits, preferred_wait_seconds
 
 LONG_SECONDS = 30
+ADA = CredentialView(name="ada", role="operator", created_at=START)
 
 
 def never_leaves(callback):
@@ -53,7 +56,7 @@ def run(work, place=None):
 
 
 def wait(waits, key="a", *, seen=0, seconds=LONG_SECONDS, when_left=never_leaves):
-    return waits.wait("ada", key, seen, seconds, when_left)
+    return waits.wait(ADA, key, seen, seconds, when_left)
 
 
 def test_a_ring_wakes_all_who_wait_for_this_and_nobody_else():
@@ -137,7 +140,7 @@ def test_many_who_wait_for_one_thing_cost_one_look():
 
 def test_a_ring_is_heard_though_the_event_loop_has_ended():
     waits = Waits(Place().look, lambda: 4)
-    asyncio.run(waits.wait("ada", "a", 0, 0.01, never_leaves))
+    asyncio.run(waits.wait(ADA, "a", 0, 0.01, never_leaves))
 
     waits.ring("a")
 
