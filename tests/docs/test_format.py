@@ -30,7 +30,7 @@ from yoi_bundles.content import (
     inheritance,
     material,
     merge_profile,
-    parse,
+    toml_files,
     tool_schema,
     variables,
 )
@@ -38,7 +38,7 @@ from yoi_bundles.content.cache import CACHE_FILES
 from yoi_bundles.content.layout import Place, find_place
 from yoi_bundles.content.material_rules import RULES
 from yoi_bundles.content.schemas import json_schemas
-from yoi_bundles.model import declarations, grants, ids, powers, texts
+from yoi_bundles.model import declarations, grants, ids, powers, prompts, texts
 from yoi_bundles.model.base import Model
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.declarations import (
@@ -56,7 +56,6 @@ from yoi_bundles.model.declarations import (
     Plugin,
     Profile,
     ProjectInfo,
-    PromptHeader,
     Provider,
     Scope,
     SecretUse,
@@ -73,6 +72,7 @@ from yoi_bundles.model.host_policy import RUNTIME_FEATURES
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, MIB
 from yoi_bundles.model.powers import POWER_KINDS
+from yoi_bundles.model.prompts import PromptHeader
 
 Rows: TypeAlias = list[list[str]]
 TEXT = read("format.md")
@@ -349,7 +349,7 @@ def content_models() -> set[type[Model]]:
     """Every model of a file of the tree, grants included."""
     return {
         value
-        for module in (declarations, grants)
+        for module in (declarations, grants, prompts)
         for name, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, Model) and value is not Model
         if not name.startswith("_")
@@ -357,7 +357,7 @@ def content_models() -> set[type[Model]]:
 
 
 def grant_models() -> dict[str, type[Model]]:
-    return parse.GRANTS._members
+    return toml_files.GRANTS._members
 
 
 def documented() -> Iterator[tuple[type[Model], str, str, str]]:
@@ -646,8 +646,9 @@ def test_the_bounds_of_a_check_are_those_of_the_code():
         f"{DEFAULT_LIMITS.files:,} files (`files`)",
         f"{DEFAULT_LIMITS.tree_bytes // MIB} MiB (`tree_bytes`)",
         f"({CACHE_FILES:,} files of all trees together, least recently used",
-        f"at most {parse.MAX_VALUES:,} keys and array entries, {parse.MAX_NESTING} tables and",
-        f"and {parse.MAX_NESTING} parts in a dotted key",
+        f"at most {toml_files.MAX_VALUES:,} keys and array entries, "
+        f"{toml_files.MAX_NESTING} tables and",
+        f"and {toml_files.MAX_NESTING} parts in a dotted key",
         f"more than {material.MAX_MATCHES} hits",
     ):
         assert said in text, said

@@ -14,7 +14,6 @@ from yoi_bundles.model.declarations import (
     Manifest,
     Plugin,
     Profile,
-    Prompt,
     Provider,
     Tool,
     ToolPolicy,
@@ -22,6 +21,7 @@ from yoi_bundles.model.declarations import (
 )
 from yoi_bundles.model.grants import Grant
 from yoi_bundles.model.ids import Digest, Name, PromptKey, RelativePath
+from yoi_bundles.model.prompts import Prompt
 
 
 @dataclass(frozen=True, slots=True)

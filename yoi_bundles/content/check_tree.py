@@ -17,9 +17,8 @@ from yoi_bundles.content.check import (
     raise_if_refused,
 )
 from yoi_bundles.content.findings import finding_at, raise_findings
-from yoi_bundles.content.parse import ParsedFile
+from yoi_bundles.content.parse import ParsedFile, is_plain_prompt
 from yoi_bundles.model.bundle import Bundle
-from yoi_bundles.model.declarations import Prompt
 from yoi_bundles.model.ids import BlobId, PromptKey, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.tree import ContentCheck, TreeChange, TreeReader
@@ -215,15 +214,3 @@ def _is_seen_alike(edit: _Edit) -> bool:
     quote no prompt that has none of its own. What else could matter is looked at again.
     """
     return is_plain_prompt(edit.old) and is_plain_prompt(edit.new)
-
-
-def is_plain_prompt(file: ParsedFile | None) -> bool:
-    """Whether a file is a prompt of which others see nothing but that it is there and sound."""
-    return (
-        file is not None
-        and file.declared is not None
-        and isinstance(file.declared.value, Prompt)
-        and not file.findings
-        and not file.matches
-        and file.is_safe
-    )

@@ -6,16 +6,17 @@ Source: docs/format.md, "Checking a tree"; docs/adr/0021-what-a-stat-cache-may-v
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from yoi_bundles.content.cache import CheckedTree
-from yoi_bundles.content.check import parse_files
-from yoi_bundles.content.check_tree import is_plain_prompt
 from yoi_bundles.content.layout import Place, find_place
+from yoi_bundles.content.parse import is_plain_prompt, parse_file
 from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Digest, RelativePath
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.tree import TreeChange, TreeReader
+
+if TYPE_CHECKING:
+    from yoi_bundles.content.cache import CheckedTree
 
 MOST_CHANGES = 64
 """Changed files that are looked at by themselves; with more, a check of all pays."""
@@ -65,9 +66,10 @@ def count_plain_edits(reader: TreeReader, before: KeptCheck, limits: Limits) -> 
     if changes is None or len(changes) > MOST_CHANGES or not _are_edits(changes, before):
         return None
     changed = {one.path: one.new for one in changes if one.new is not None}
-    parsed = parse_files(changed, reader.read_all, limits)
-    is_alike = isinstance(parsed, list) and all(map(is_plain_prompt, parsed))
-    return len(changes) if is_alike else None
+    for path, blob in changed.items():
+        if not is_plain_prompt(parse_file(path, blob, reader.read(path), limits)):
+            return None
+    return len(changes)
 
 
 def _are_edits(changes: Sequence[TreeChange], before: KeptCheck) -> bool:

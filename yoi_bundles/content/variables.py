@@ -10,9 +10,9 @@ import re
 from yoi_bundles.content.findings import INVALID, finding_at, near_hint, shown_word
 from yoi_bundles.content.front_matter import FrontMatter
 from yoi_bundles.model.bundle import Source
-from yoi_bundles.model.declarations import PromptHeader
 from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Name
+from yoi_bundles.model.prompts import PromptHeader
 
 # `${{ ... }}` is an expression of some build services, which prompts may quote.
 _VARIABLE = re.compile(r"(?<!\$)\{\{([^{}\n]{1,80})\}\}")

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
         Manifest,
         Plugin,
         Profile,
-        Prompt,
         Provider,
         Tool,
         ToolPolicy,
         Workflow,
     )
     from yoi_bundles.model.grants import Grant
+    from yoi_bundles.model.prompts import Prompt
     from yoi_bundles.model.revision import Revision
 
 KeyPath: TypeAlias = tuple[str | int, ...]

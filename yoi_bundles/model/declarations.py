@@ -5,7 +5,6 @@ Source: docs/format.md, "The bundle tree, schema 1". JSON Schemas are generated 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
@@ -175,22 +174,6 @@ class Profile(Model):
 
 
 # --- prompts, workflows --------------------------------------------------------------
-
-
-class PromptHeader(Model):
-    """The optional ``+++`` fence at the top of a prompt."""
-
-    description: Line | None = None
-    variables: tuple[Name, ...] = ()
-    """Names the engine fills in, written ``{{name}}`` in the text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """``prompts/**/*.md``; its text stays in the tree until a Worker needs it."""
-
-    key: PromptKey
-    header: PromptHeader = field(default_factory=PromptHeader)
 
 
 class WorkflowStep(Model):
