@@ -15,7 +15,7 @@ from bench.table import Record
 from bench.workload import WORKSPACE, edit, make_files
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.backend.source import RACY_NANOSECONDS
-from yoi_bundles.content import check_files, raise_if_refused
+from yoi_bundles.content.check import check_files, raise_if_refused
 from yoi_bundles.content.inheritance import NOT_INHERITED
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.declarations import Profile

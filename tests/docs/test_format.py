@@ -22,19 +22,18 @@ from yoi_bundles.backend.source import SCHEMA_DIRECTORY
 from yoi_bundles.builtin import load_builtin_files
 from yoi_bundles.content import (
     check,
-    check_files,
     declare,
-    find_chain,
     findings,
     host_paths,
     inheritance,
     material,
-    merge_profile,
     toml_files,
     tool_schema,
     variables,
 )
 from yoi_bundles.content.cache import CACHE_FILES
+from yoi_bundles.content.check import check_files
+from yoi_bundles.content.inheritance import find_chain, merge_profile
 from yoi_bundles.content.layout import Place, find_place
 from yoi_bundles.content.material_rules import RULES
 from yoi_bundles.content.schemas import json_schemas

@@ -16,7 +16,7 @@ from builder import WORKSPACE, Upload, World, as_upload
 from families import CASES
 from families.sizes import LIMITS
 
-from yoi_bundles.content import verify_content
+from yoi_bundles.content.check_tree import verify_content
 from yoi_bundles.errors import BundleError
 from yoi_bundles.model.host_policy import TrustRules
 from yoi_bundles.model.ids import Digest, WorkspaceId

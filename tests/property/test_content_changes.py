@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yoi_bundles.builtin import load_builtin_files
-from yoi_bundles.content import CheckedTrees, check_files, check_tree
-from yoi_bundles.content.cache import Rules
+from yoi_bundles.content.cache import CheckedTrees, Rules
+from yoi_bundles.content.check import check_files
+from yoi_bundles.content.check_tree import check_tree
 from yoi_bundles.content.kept import count_plain_edits, keep_check
 from yoi_bundles.content.memory import MemoryTree
 from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId

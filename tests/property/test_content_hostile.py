@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yoi_bundles.content import check_files
+from yoi_bundles.content.check import check_files
 from yoi_bundles.model.ids import RelativePath
 
 PATHS = st.sampled_from(

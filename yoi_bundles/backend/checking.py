@@ -1,23 +1,26 @@
 """The content check of a publish: what differs from the tree before it, also after a restart.
 
+What checks a whole tree is loaded with the first tree that needs it: the command line publishes an
+edited prompt without.
+
 Source: docs/format.md, "Checking a tree"; docs/adr/0019 and 0021.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from yoi_bundles.backend.kept_checks import KeptChecks, KeptTree
-from yoi_bundles.content import CheckedTrees, check_tree, raise_if_refused
-from yoi_bundles.content.cache import Rules
+from yoi_bundles.content.cache import CheckedTrees, Rules
 from yoi_bundles.content.kept import KeptCheck, count_plain_edits, keep_check
 from yoi_bundles.errors import InvalidManifestError
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.finding import Finding
-from yoi_bundles.model.ids import WorkspaceId
+from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.tree import TreeReader
-from yoi_bundles.store import Repository
+from yoi_bundles.store import Repository, compute_digest
 
 _KEEP_AFTER = 8
 """Changed files after which a process keeps the newest tree again: a check parses what changed."""
@@ -74,12 +77,31 @@ class PublishChecks:
                 is_news = edits >= _KEEP_AFTER or (edits > 0 and workspace not in self._saved)
                 newer = known.check._replace(digest=tree.digest) if is_news else None
                 return Checked(known.check.findings, newer)
+        from yoi_bundles.content.check import raise_if_refused
+        from yoi_bundles.content.check_tree import check_tree
+
         limits = self._rules.limits
         checked = check_tree(tree, workspace=workspace, limits=limits, cache=self._trees)
         _verify_workspace(raise_if_refused(checked), workspace)
         is_news = is_cold or known is None
         found = self._trees.find(tree.digest, self._rules) if is_news else None
         return Checked(checked.findings, None if found is None else keep_check(found))
+
+    def check_first(self, workspace: WorkspaceId, files: Mapping[RelativePath, bytes]) -> Digest:
+        """Check all files of a workspace that has no revision yet.
+
+        Returns:
+            The digest that they make.
+
+        Raises:
+            BundleError: As `check`.
+        """
+        from yoi_bundles.content.memory import MemoryTree
+
+        verify_files(files, self._rules.limits)
+        tree = MemoryTree(files, compute_digest(files))
+        self.check(workspace, tree)
+        return tree.digest
 
     def keep(self, store: Repository, check: KeptCheck | None) -> None:
         """Let the next process know of a tree that is held now.
@@ -99,6 +121,17 @@ class PublishChecks:
         self._kept.save(store.workspace, tree)
         self._known[store.workspace] = tree
         self._saved.add(store.workspace)
+
+
+def verify_files(files: Mapping[RelativePath, bytes], limits: Limits) -> Bundle:
+    """The bundle of all files of a workspace; nothing is kept of the check.
+
+    Raises:
+        BundleError: The content is refused, with every finding.
+    """
+    from yoi_bundles.content.check import check_files, raise_if_refused
+
+    return raise_if_refused(check_files(files, limits=limits))
 
 
 def _verify_workspace(bundle: Bundle, workspace: WorkspaceId) -> None:

@@ -9,22 +9,25 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from yoi_bundles.backend.checking import verify_files
 from yoi_bundles.backend.presigned import sign_request
 from yoi_bundles.backend.publishing import texts_of
 from yoi_bundles.backend.source import NOTHING, Snapshot, take_snapshot
 from yoi_bundles.backend.stat_cache import Published, StatCache
-from yoi_bundles.content import check_files, parse_file, raise_if_refused
 from yoi_bundles.content.layout import MANIFEST_PATH
+from yoi_bundles.content.parse import parse_file
 from yoi_bundles.errors import BundleMissingError
 from yoi_bundles.model.clock import utc_now
-from yoi_bundles.model.declarations import Manifest
 from yoi_bundles.model.ids import BlobId, CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import CommitSigner, Provenance, Revision
 from yoi_bundles.store.trees import compute_root
 from yoi_bundles.wire.revision_messages import PublishReply, PublishRequest, WorkspaceView
+
+if TYPE_CHECKING:
+    from yoi_bundles.model.declarations import Manifest
 
 
 class Desk(Protocol):
@@ -168,15 +171,15 @@ class WorkspacePublisher:
         files = {RelativePath(path): snapshot.read[path] for path in sorted(snapshot.read)}
         workspace = self._find_workspace(files) if self._is_near else None
         if workspace is None:
-            bundle = raise_if_refused(check_files(files, limits=self._limits))
+            bundle = verify_files(files, self._limits)
             workspace = bundle.manifest.value.workspace.id
         return _Content(workspace, snapshot, files)
 
     def _find_workspace(self, files: Mapping[RelativePath, bytes]) -> WorkspaceId | None:
         """The workspace that a sound manifest names; what else is wrong the desk will say."""
         parsed = parse_file(MANIFEST_PATH, BlobId("0" * 64), files[MANIFEST_PATH], self._limits)
-        manifest = None if parsed.declared is None else parsed.declared.value
-        return manifest.workspace.id if isinstance(manifest, Manifest) else None
+        manifest: Manifest | None = None if parsed.declared is None else parsed.declared.value
+        return None if manifest is None else manifest.workspace.id
 
 
 def _find_head(desk: Desk, workspace: WorkspaceId) -> Revision | None:

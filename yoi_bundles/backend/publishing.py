@@ -10,11 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from yoi_bundles.backend.bell import ChannelBell
-from yoi_bundles.backend.checking import Checked, PublishChecks
+from yoi_bundles.backend.checking import Checked, PublishChecks, verify_files
 from yoi_bundles.backend.kept_checks import KeptChecks
 from yoi_bundles.backend.presigned import read_signed, signer_of, verify_signed
-from yoi_bundles.content import check_files, raise_if_refused
-from yoi_bundles.content.memory import MemoryTree
 from yoi_bundles.errors import (
     BundleMissingError,
     ChannelGoneError,
@@ -34,7 +32,6 @@ from yoi_bundles.store import (
     PublishResult,
     Repository,
     WorkspaceRepositories,
-    compute_digest,
     encode_draft,
     get_spelled_revision,
 )
@@ -103,7 +100,7 @@ class Publishing:
         except (ForbiddenPathError, TooLargeError):
             if request.base is None:
                 # The store stops at the first; the publisher wants to know of all.
-                raise_if_refused(check_files(files, limits=self._limits))
+                verify_files(files, self._limits)
             raise
         if result.is_new:
             self.bell.ring(workspace)
@@ -124,11 +121,9 @@ class Publishing:
             raise BundleMissingError(
                 f"the workspace {workspace} has no revision to begin with", hint="send all files"
             )
-        raise_if_refused(check_files(files, limits=self._limits))
-        tree = MemoryTree(files, compute_digest(files))
-        self._checks.check(workspace, tree)
+        digest = self._checks.check_first(workspace, files)
         draft = RevisionDraft(self._clock(), request.provenance, request.message)
-        encode_draft(draft, tree.digest, None, workspace)
+        encode_draft(draft, digest, None, workspace)
 
     def _store(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from yoi_bundles.content import load_bundle
+from yoi_bundles.content.check_tree import load_bundle
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
 from yoi_bundles.wire.messages import (

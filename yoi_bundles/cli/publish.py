@@ -98,7 +98,7 @@ def command(
 
 def _print_dry_run(directory: Path, *, is_json: bool) -> None:
     from yoi_bundles.backend.source import read_workspace
-    from yoi_bundles.content import check_files, raise_if_refused
+    from yoi_bundles.content.check import check_files, raise_if_refused
     from yoi_bundles.store import compute_digest
 
     files = read_workspace(directory).files

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from yoi_bundles.content import check_files, raise_if_refused
+from yoi_bundles.content.check import check_files, raise_if_refused
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.request import BundleRef, CreateWorkerRequest
 from yoi_bundles.resolve import resolve

@@ -9,7 +9,8 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from yoi_bundles.content import CheckedTrees, verify_content
+from yoi_bundles.content.cache import CheckedTrees
+from yoi_bundles.content.check_tree import verify_content
 from yoi_bundles.errors import (
     BundleError,
     BundleMissingError,

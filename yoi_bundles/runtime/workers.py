@@ -11,7 +11,8 @@ from threading import Lock
 from cachetools import LRUCache
 
 from yoi_bundles.builtin import load_builtin_files
-from yoi_bundles.content import check_files, load_bundle, raise_if_refused
+from yoi_bundles.content.check import check_files, raise_if_refused
+from yoi_bundles.content.check_tree import load_bundle
 from yoi_bundles.content.memory import MemoryTree
 from yoi_bundles.errors import InvalidInputError, StoreCorruptError
 from yoi_bundles.model.bundle import Bundle

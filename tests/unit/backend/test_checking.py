@@ -7,9 +7,10 @@ import json
 import pytest
 from house import TEAM, publish_request, workspace_files
 
-from yoi_bundles.backend import checking, kept_checks, kept_file
+from yoi_bundles.backend import kept_checks, kept_file
 from yoi_bundles.backend.publishing import open_publishing
-from yoi_bundles.content import check_files
+from yoi_bundles.content import check_tree as check_tree_module
+from yoi_bundles.content.check import check_files
 from yoi_bundles.content.check_tree import check_tree
 from yoi_bundles.errors import (
     ForbiddenMaterialError,
@@ -36,7 +37,7 @@ def whole_checks(monkeypatch):
         seen.append(reader.digest)
         return check_tree(reader, **options)
 
-    monkeypatch.setattr(checking, "check_tree", check)
+    monkeypatch.setattr(check_tree_module, "check_tree", check)
     return seen
 
 

@@ -13,7 +13,7 @@ from yoi_bundles.backend import scaffold
 from yoi_bundles.backend.scaffold import init_workspace
 from yoi_bundles.backend.source import read_workspace
 from yoi_bundles.builtin import load_builtin_files
-from yoi_bundles.content import check_files
+from yoi_bundles.content.check import check_files
 from yoi_bundles.content.schemas import json_schemas
 from yoi_bundles.model.ids import RelativePath, WorkspaceId
 

@@ -16,7 +16,7 @@ from yoi_bundles.backend.publisher import WorkspacePublisher
 from yoi_bundles.backend.publishing import open_publishing
 from yoi_bundles.backend.source import RACY_NANOSECONDS, take_snapshot
 from yoi_bundles.backend.stat_cache import Published, StatCache, open_stat_cache
-from yoi_bundles.content import check_files
+from yoi_bundles.content.check import check_files
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.revision import Provenance
 from yoi_bundles.store import compute_digest

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from yoi_bundles.content import blob_id_of, check_files, parse_file
+from yoi_bundles.content.check import check_files
 from yoi_bundles.content.inheritance import MAX_DEPTH, find_chain
 from yoi_bundles.content.material import MAX_MATCHES
-from yoi_bundles.content.parse import ParsedFile
+from yoi_bundles.content.parse import ParsedFile, blob_id_of, parse_file
 from yoi_bundles.content.toml_files import MAX_NESTING, MAX_VALUES
 from yoi_bundles.content.toml_lines import LineIndex, index_lines
 from yoi_bundles.content.variables import MAX_FAULTS

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from yoi_bundles.builtin import load_builtin_files
-from yoi_bundles.content import CheckedTrees, check_tree, load_bundle, parse_file
+from yoi_bundles.content.cache import CheckedTrees
+from yoi_bundles.content.check_tree import check_tree, load_bundle
 from yoi_bundles.content.memory import MemoryTree
+from yoi_bundles.content.parse import parse_file
 from yoi_bundles.errors import BundleError, ForbiddenMaterialError, InvalidManifestError
 from yoi_bundles.model.ids import Digest, PromptKey, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import Limits

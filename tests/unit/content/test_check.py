@@ -10,20 +10,12 @@ from pathlib import Path
 import pytest
 
 from yoi_bundles import errors
-from yoi_bundles.content import (
-    UNPUBLISHED,
-    blob_id_of,
-    check_files,
-    find_chain,
-    load_bundle,
-    merge_profile,
-    merge_tables,
-    parse_file,
-    raise_findings,
-    verify_content,
-)
-from yoi_bundles.content.findings import near_hint, shown_path, shown_word
+from yoi_bundles.content.check import UNPUBLISHED, check_files
+from yoi_bundles.content.check_tree import load_bundle, verify_content
+from yoi_bundles.content.findings import near_hint, raise_findings, shown_path, shown_word
+from yoi_bundles.content.inheritance import find_chain, merge_profile, merge_tables
 from yoi_bundles.content.memory import MemoryTree
+from yoi_bundles.content.parse import blob_id_of, parse_file
 from yoi_bundles.model.declarations import Profile
 from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import BlobId, Digest, Name, PromptKey, RelativePath, WorkspaceId

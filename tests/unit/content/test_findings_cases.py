@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from yoi_bundles.content import check_files
+from yoi_bundles.content.check import check_files
 from yoi_bundles.model.ids import RelativePath
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "findings"

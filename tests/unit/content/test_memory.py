@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from yoi_bundles.builtin import load_builtin_files
-from yoi_bundles.content import blob_id_of, load_bundle
+from yoi_bundles.content.check_tree import load_bundle
 from yoi_bundles.content.memory import MemoryTree
+from yoi_bundles.content.parse import blob_id_of
 from yoi_bundles.errors import MissingObjectError
 from yoi_bundles.model.ids import Digest, RelativePath
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from yoi_bundles.builtin import load_builtin_files
-from yoi_bundles.content import check_files, find_chain, merge_profile
+from yoi_bundles.content.check import check_files
+from yoi_bundles.content.inheritance import find_chain, merge_profile
 from yoi_bundles.content.schemas import json_schemas
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.declarations import Profile

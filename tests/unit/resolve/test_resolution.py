@@ -18,7 +18,7 @@ from resolve_builders import (
 )
 
 from yoi_bundles.builtin import load_builtin_files
-from yoi_bundles.content import check_files
+from yoi_bundles.content.check import check_files
 from yoi_bundles.errors import InvalidManifestError, PolicyDeniedError
 from yoi_bundles.model.canonical import canonical_hash, encode_canonical
 from yoi_bundles.model.declarations import WorkerLimits
