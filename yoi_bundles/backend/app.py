@@ -103,7 +103,7 @@ def create_app(
     delivery = Delivery(backend, request_limits)
     _add_bundles(app, delivery)
     _add_channels(app, delivery)
-    _add_reports(app, backend)
+    _add_reports(app, backend, delivery)
     _add_workspaces(app, backend)
     _add_revisions(app, backend)
     _add_runtimes(app, backend)
@@ -252,7 +252,7 @@ def _add_runtimes(app: FastAPI, backend: Backend) -> None:
         fleet.use_push_token(runtime_id, request.push_token)
 
 
-def _add_reports(app: FastAPI, backend: Backend) -> None:
+def _add_reports(app: FastAPI, backend: Backend, delivery: Delivery) -> None:
     fleet = backend.fleet
 
     @app.put(
@@ -268,6 +268,8 @@ def _add_reports(app: FastAPI, backend: Backend) -> None:
         if caller.name != str(runtime_id):
             raise ForbiddenError("a runtime reports only of itself")
         fleet.report(runtime_id, report)
+
+    answer_first(app, body=delivery.report)
 
     @app.get("/v1/browser/overview", tags=["browser"], dependencies=[BROWSER])
     def overview() -> BrowserOverview:

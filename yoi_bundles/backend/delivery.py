@@ -1,4 +1,4 @@
-"""A fleet's two questions over HTTP, each answered in two ways that cannot be told apart.
+"""What a fleet asks and says over HTTP, answered in two ways that cannot be told apart.
 
 ``find_…`` answers in the event loop from what is at hand, or not at all; the other one takes the
 time it needs, in a thread. Both make their answer by the same function.
@@ -7,6 +7,7 @@ time it needs, in a thread. Both make their answer by the same function.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 
 from starlette.concurrency import run_in_threadpool
@@ -20,11 +21,13 @@ from yoi_bundles.errors import ForbiddenError
 from yoi_bundles.model.ids import ChannelName, WorkspaceId
 from yoi_bundles.model.request_limits import RequestLimits
 from yoi_bundles.wire.immutable_file import answer_file
-from yoi_bundles.wire.messages import BUNDLE_MEDIA_TYPE
+from yoi_bundles.wire.messages import BUNDLE_MEDIA_TYPE, StatusReport
 from yoi_bundles.wire.responses import EncodedResponse, is_unchanged
 from yoi_bundles.wire.revision_messages import ChannelView
 from yoi_bundles.wire.roles import CredentialView, verify_role
 from yoi_bundles.wire.waits import Waits, has_waited, preferred_wait_seconds
+
+_JSON = (b"content-type", b"application/json")
 
 
 class Delivery:
@@ -42,6 +45,7 @@ class Delivery:
         backend.fleet.call_when_ruled_anew(self.waits.ring_for_some)
         backend.publishing.bell.listen(self.waits.ring)
         self._building: dict[BundleQuestion, asyncio.Event] = {}
+        self._writing = asyncio.Lock()
 
     async def bundle(self, scope: Scope, question: BundleQuestion) -> Response:
         """The answer with a bundle file; see `Backend.bundle_file`.
@@ -68,6 +72,29 @@ class Delivery:
         finally:
             del self._building[question]
             built.set()
+
+    async def report(self, scope: Scope, parts: Mapping[str, str], body: bytes) -> Response | None:
+        """Take a Runtime's report of itself, as the documented route does; a `LeanBody`.
+
+        Of those that come at once one has a thread, which writes them all.
+
+        Raises:
+            BundleError: There is another answer, which the documented route gives.
+        """
+        caller = _caller_of(scope)
+        if not isinstance(caller, RegistryCaller) or caller.name != parts["runtime_id"]:
+            return None
+        try:
+            report = StatusReport.model_validate(json.loads(body))
+        except (ValueError, RecursionError):
+            return None
+        fleet = self._backend.fleet
+        entry = fleet.begin_report(caller.runtime.runtime_id, report)
+        async with self._writing:
+            if not entry.is_done:
+                await run_in_threadpool(fleet.finish_report, entry)
+        entry.verify()
+        return EncodedResponse(204, [_JSON])
 
     def _may_know(self, caller: CredentialView, workspace: WorkspaceId | None) -> bool:
         if not isinstance(caller, RegistryCaller):
@@ -139,7 +166,7 @@ class Delivery:
         if is_known:
             return EncodedResponse(304, headers)
         body = view.model_dump_json(by_alias=True).encode()
-        headers += (b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")
+        headers += (b"content-length", b"%d" % len(body)), _JSON
         return EncodedResponse(200, headers, body)
 
     def _runtime_of(self, scope: Scope) -> RuntimeIdentity | None:

@@ -13,6 +13,7 @@ from yoi_bundles.errors import BundleMissingError, ForbiddenError, InvalidInputE
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
 from yoi_bundles.model.visibility import VisibilityPolicy
+from yoi_bundles.wire.group_commit import Entry
 from yoi_bundles.wire.messages import (
     BundleOnRuntime,
     BundleStatus,
@@ -209,21 +210,31 @@ class Fleet:
             BundleMissingError: It is not registered.
             ForbiddenError: It speaks of another Runtime.
         """
+        entry = self.begin_report(runtime_id, report)
+        self.finish_report(entry)
+        entry.verify()
+
+    def begin_report(self, runtime_id: RuntimeId, report: StatusReport) -> Entry[Reported]:
+        """As `report`, but nothing is written before `finish_report`.
+
+        Raises:
+            BundleMissingError: It is not registered.
+            ForbiddenError: It speaks of another Runtime.
+        """
         known = self._registry.identify(runtime_id)
         if report.info.runtime_id != runtime_id:
             raise ForbiddenError("a runtime reports only of itself")
         now = self._clock()
-        self._registry.note_report(
-            Reported(
-                report.info,
-                now,
-                tuple(
-                    _noted(status, report.info, now)
-                    for status in report.bundles
-                    if self.is_visible(known, status.workspace)
-                ),
-            )
+        noted = tuple(
+            _noted(status, report.info, now)
+            for status in report.bundles
+            if self.is_visible(known, status.workspace)
         )
+        return self._registry.reports.add(Reported(report.info, now, noted))
+
+    def finish_report(self, entry: Entry[Reported]) -> None:
+        """Write a report and all that were begun; `Entry.verify` says how it went."""
+        self._registry.reports.finish(entry)
 
 
 def _noted(status: BundleStatus, info: RuntimeInfo, now: datetime) -> BundleOnRuntime:

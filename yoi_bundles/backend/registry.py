@@ -106,7 +106,9 @@ class Registry:
     def __init__(self, path: Path) -> None:
         self._database = Database(path, TABLES)
         self.credentials = Credentials(self._database, CREDENTIALS, self._with_runtime)
-        self._reports = GroupCommit(self._write_reports)
+        self.reports = GroupCommit(self._write_reports)
+        """What Runtimes say, with what others say now in one transaction; unknown ones are
+        `BundleMissingError`."""
         self._identities = EpochCache(self._database, self._read_identity, IDENTITIES)
 
     def close(self) -> None:
@@ -238,14 +240,6 @@ class Registry:
         """Remember the state of one bundle on one Runtime; times not given stay as they were."""
         with self._database.write() as connection:
             connection.execute(UPSERT_BUNDLES, [bundle_row(runtime_id, noted)])
-
-    def note_report(self, report: Reported) -> None:
-        """Remember what a Runtime said; with what others say now, in one transaction.
-
-        Raises:
-            BundleMissingError: It is not registered.
-        """
-        self._reports.write(report)
 
     def _write_reports(self, reports: Sequence[Reported]) -> list[BundleError | None]:
         seen = [

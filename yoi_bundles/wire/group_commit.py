@@ -11,13 +11,26 @@ from yoi_bundles.errors import BundleError
 T = TypeVar("T")
 
 
-class _Entry(Generic[T]):
-    """One write and how it went."""
+class Entry(Generic[T]):
+    """One write and how it went.
+
+    Args:
+        item: What is to be written.
+    """
 
     def __init__(self, item: T) -> None:
         self.item = item
         self.is_done = False
         self.error: BundleError | None = None
+
+    def verify(self) -> None:
+        """Return if it was written.
+
+        Raises:
+            BundleError: What is wrong with it, or why nothing could be written.
+        """
+        if self.error is not None:
+            raise self.error
 
 
 class GroupCommit(Generic[T]):
@@ -31,7 +44,7 @@ class GroupCommit(Generic[T]):
         self._commit = commit
         self._lock = threading.Lock()
         self._turn = threading.Lock()
-        self._waiting: list[_Entry[T]] = []
+        self._waiting: list[Entry[T]] = []
 
     def write(self, item: T) -> None:
         """Write one item; durable when it returns.
@@ -39,14 +52,22 @@ class GroupCommit(Generic[T]):
         Raises:
             BundleError: What is wrong with it, or why nothing could be written.
         """
-        entry = _Entry(item)
+        entry = self.add(item)
+        self.finish(entry)
+        entry.verify()
+
+    def add(self, item: T) -> Entry[T]:
+        """Let an item be written with the next ones; `finish` must follow, from any thread."""
+        entry = Entry(item)
         with self._lock:
             self._waiting.append(entry)
+        return entry
+
+    def finish(self, entry: Entry[T]) -> None:
+        """Return when an item has had its turn; `Entry.verify` says how it went."""
         with self._turn:
             if not entry.is_done:
                 self._write_waiting()
-        if entry.error is not None:
-            raise entry.error
 
     def _write_waiting(self) -> None:
         with self._lock:

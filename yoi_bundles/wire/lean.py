@@ -7,16 +7,18 @@ answers both ways makes its answer by the same function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeAlias
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from yoi_bundles.errors import BundleError
+from yoi_bundles.model.limits import KIB
 from yoi_bundles.wire.responses import EncodedResponse
 
 Lean: TypeAlias = Callable[[Scope, Mapping[str, str]], Response | None]
@@ -25,6 +27,12 @@ Lean: TypeAlias = Callable[[Scope, Mapping[str, str]], Response | None]
 Never blocks the event loop, and changes nothing. The caller is in ``scope["state"]``. Every
 `BundleError` counts as None.
 """
+
+LeanBody: TypeAlias = Callable[[Scope, Mapping[str, str], bytes], Awaitable[Response | None]]
+"""As `Lean`, of a request with a small body of JSON; may wait for what it wrote to be durable."""
+
+SMALL_BYTES = 64 * KIB
+"""Bodies up to this announced length are read before the framework is asked."""
 
 _KEPT_PATHS = 1024
 """A fleet asks for few paths; the rest are matched again."""
@@ -37,11 +45,14 @@ class LeanRoute(NamedTuple):
 
     route: Route
     methods: frozenset[str]
-    answer: Lean
+    answer: Lean | None
+    answer_body: LeanBody | None
 
 
-def answer_first(app: Starlette, answer: Lean) -> None:
-    """Ask ``answer`` before the route that an app was given last.
+def answer_first(
+    app: Starlette, answer: Lean | None = None, *, body: LeanBody | None = None
+) -> None:
+    """Ask ``answer``, or ``body`` if there is one, before the route that an app was given last.
 
     Raises:
         TypeError: That is no route with methods.
@@ -49,7 +60,7 @@ def answer_first(app: Starlette, answer: Lean) -> None:
     route = app.routes[-1]
     if not isinstance(route, Route):
         raise TypeError(f"{route!r} has no methods")
-    app.state.lean.append(LeanRoute(route, frozenset(route.methods or ()), answer))
+    app.state.lean.append(LeanRoute(route, frozenset(route.methods or ()), answer, body))
 
 
 class AtOnce(Protocol):
@@ -84,6 +95,8 @@ class LeanAnswers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let the app do so."""
         answer = self._find(scope) if scope["type"] == "http" else None
+        if answer is None:
+            answer, receive = await self._find_with_body(scope, receive)
         await (answer or self._app)(scope, receive, send)
 
     def at_once(self, scope: Scope) -> EncodedResponse | None:
@@ -93,12 +106,9 @@ class LeanAnswers:
 
     def _find(self, scope: Scope) -> Response | None:
         """An answer to a request that has no body."""
-        if "caller" not in scope.get("state", ()) or _has_body(scope):
+        lean, parts = self._route_of(scope)
+        if lean is None or lean.answer is None or _has_body(scope):
             return None
-        found = self._match(scope["method"], scope["path"])
-        if found is None:
-            return None
-        lean, parts = found
         # The metrics name a request by its route.
         scope["route"] = lean.route
         try:
@@ -106,12 +116,80 @@ class LeanAnswers:
         except BundleError:
             return None
 
-    def _match_anew(self, method: str, path: str) -> tuple[LeanRoute, Mapping[str, str]] | None:
+    async def _find_with_body(
+        self, scope: Scope, receive: Receive
+    ) -> tuple[Response | None, Receive]:
+        """An answer to a request with a small body, and what gives that body again."""
+        lean, parts = self._route_of(scope)
+        if lean is None or lean.answer_body is None or not _has_small_json(scope):
+            return None, receive
+        scope["route"] = lean.route
+        body = SmallBody(receive)
+        if not await body.read():
+            return None, body.receive
+        try:
+            return await lean.answer_body(scope, parts, body.content), body.receive
+        except BundleError:
+            return None, body.receive
+
+    def _route_of(self, scope: Scope) -> tuple[LeanRoute | None, Mapping[str, str]]:
+        if "caller" not in scope.get("state", ()):
+            return None, {}
+        return self._match(scope["method"], scope["path"])
+
+    def _match_anew(self, method: str, path: str) -> tuple[LeanRoute | None, Mapping[str, str]]:
         for lean in self._routes:
             match = lean.route.path_regex.match(path) if method in lean.methods else None
             if match is not None:
                 return lean, match.groupdict()
-        return None
+        return None, {}
+
+
+class SmallBody:
+    """A body that is read ahead, and can be received once more as it came.
+
+    Args:
+        receive: Gives it; what that raises is raised again by the second one.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self.content = b""
+        self._receive = receive
+        self._seen: list[Message] = []
+        self._error: HTTPException | None = None
+
+    async def read(self) -> bool:
+        """Read all of it; whether there was an end."""
+        parts = []
+        while True:
+            try:
+                message = await self._receive()
+            except HTTPException as error:  # it came too slowly; the framework says so
+                self._error = error
+                return False
+            self._seen.append(message)
+            if message["type"] != "http.request":
+                return False
+            parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                self.content = b"".join(parts)
+                return True
+
+    async def receive(self) -> Message:
+        """As the first one."""
+        if self._seen:
+            return self._seen.pop(0)
+        if self._error is not None:
+            raise self._error
+        return await self._receive()
+
+
+def _has_small_json(scope: Scope) -> bool:
+    """Whether a request says that its body is JSON of a length that is small."""
+    headers = dict(scope["headers"])
+    length = headers.get(b"content-length", b"")
+    is_json = headers.get(b"content-type") == b"application/json"
+    return is_json and length.isdigit() and int(length) <= SMALL_BYTES
 
 
 def _has_body(scope: Scope) -> bool:

@@ -7,9 +7,12 @@ import json
 
 import pytest
 from house import OTHER, TEAM
+from starlette.exceptions import HTTPException
 
 from yoi_bundles.backend.app import create_app
+from yoi_bundles.model.ids import RuntimeId
 from yoi_bundles.model.request_limits import RequestLimits
+from yoi_bundles.wire.messages import BundleStatus, StatusReport
 
 CHANNEL = f"/v1/workspaces/{TEAM}/channels/main"
 NOWHERE = "ab" * 32
@@ -26,6 +29,7 @@ class Desk:
         self.head, self.hidden = (
             backend.publishing.store(workspace).find_head() for workspace in (TEAM, OTHER)
         )
+        self.runtime = house.runtime()
         self.tokens = {"runtime": house.register(backend, "eu-1"), "unknown": "x" * 43}
         for role in ("operator", "publisher", "browser"):
             made = backend.credentials.create(role, role, now=house.clock())
@@ -36,13 +40,17 @@ class Desk:
         )
         self.documented.state.lean.clear()
 
-    def ask(self, app, method, path, *, role="runtime", query="", headers=(), at_once=False):
+    def ask(
+        self, app, method, path, *, role="runtime", query="", headers=(), body=b"", at_once=False
+    ):
         """Status, headers and body, as the server is told to send them.
 
         Args:
             at_once: In one turn, or not at all: then it is None.
         """
         raw = [(b"host", b"here"), *headers]
+        if body:
+            raw.append((b"content-length", str(len(body)).encode()))
         if role is not None:
             raw.append((b"authorization", f"Bearer {self.tokens[role]}".encode()))
         scope = {
@@ -56,8 +64,10 @@ class Desk:
             return answer and (answer.status_code, answer.raw_headers, answer.body)
         sent = []
 
+        parts = [body[:100], body[100:]] if body else [b""]
+
         async def receive():
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
 
         async def send(message):
             sent.append(message)
@@ -143,7 +153,35 @@ def unusual(desk):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("questions", [ordinary, unusual])
+def reports(desk):
+    """What Runtimes say of themselves, and others of them."""
+    path = "/v1/runtimes/eu-1/status"
+    known = desk.runtime.info()
+    status = BundleStatus(workspace=TEAM, digest=desk.head.digest, state="accepted")
+    hidden = BundleStatus(workspace=OTHER, digest=desk.hidden.digest, state="accepted")
+    report = StatusReport(info=known, bundles=(status, hidden))
+    other = StatusReport(info=known.model_copy(update={"runtime_id": RuntimeId("eu-2")}))
+    text = report.model_dump_json(by_alias=True).encode()
+    as_json = of("content-type", "application/json")
+    return [
+        ("PUT", path, {"body": text, "headers": as_json}),
+        ("PUT", path, {"body": text, "headers": of("content-type", "application/json; a=b")}),
+        ("PUT", path, {"body": text, "headers": of("content-type", "text/plain")}),
+        ("PUT", path, {"body": text}),
+        ("PUT", path, {"body": text[:-1], "headers": as_json}),
+        ("PUT", path, {"body": b"\xff" + text, "headers": as_json}),
+        ("PUT", path, {"body": b"[" * 60_000, "headers": as_json}),
+        ("PUT", path, {"body": text + b" " * 70_000, "headers": as_json}),
+        ("PUT", path, {"body": b'{"more":1,' + text[1:], "headers": as_json}),
+        ("PUT", path, {"headers": as_json}),
+        ("PUT", path, {"body": text, "headers": as_json, "role": "operator"}),
+        ("PUT", path, {"body": text, "headers": as_json, "role": None}),
+        ("PUT", path, {"body": other.model_dump_json().encode(), "headers": as_json}),
+        ("PUT", path.replace("eu-1", "eu-2"), {"body": text, "headers": as_json}),
+    ]
+
+
+@pytest.mark.parametrize("questions", [ordinary, unusual, reports])
 def test_all_ways_send_count_and_log_the_same(desk, questions, caplog):
     for method, path, options in questions(desk):
         seen = []
@@ -173,6 +211,49 @@ def test_what_is_ordinary_never_reaches_the_framework(desk):
     assert set(asked) == {200, 206, 304, 416}
     # The range that cannot be is a problem document, and the one that waits needs a task.
     assert [quick.index(None), quick.count(None)] == [6, 2]
+
+
+def test_a_report_never_reaches_the_framework_and_is_kept(desk, house):
+    method, path, options = reports(desk)[0]
+    desk.lean.router.routes.clear()
+    house.clock.advance(hours=1)
+    assert desk.ask(desk.lean, method, path, **options)[::2] == (204, b"")
+
+    view = desk.backend.fleet.view(RuntimeId("eu-1"))
+    assert (view.last_seen, view.reported) == (house.clock(), desk.runtime.info())
+    assert [(one.workspace, one.state) for one in view.bundles] == [(TEAM, "accepted")]
+
+
+def test_a_report_that_comes_too_slowly_is_refused_as_ever(desk):
+    """The time is over while it is read ahead."""
+
+    app = create_app(desk.backend)
+    method, path, options = reports(desk)[0]
+    answers = []
+    for made in (app, desk.documented):
+        sent = []
+
+        async def send(message, sent=sent):
+            sent.append(message)
+
+        scope = {
+            "type": "http", "http_version": "1.1", "method": method, "scheme": "http",
+            "path": path, "raw_path": path.encode(), "root_path": "", "state": {},
+            "query_string": b"", "client": ("127.0.0.1", 5), "server": ("127.0.0.1", 6),
+            "headers": [
+                (b"authorization", f"Bearer {desk.tokens['runtime']}".encode()),
+                (b"content-length", b"9"), *options["headers"],
+            ],
+        }  # fmt: skip
+
+        async def slow():
+            raise HTTPException(408, "too slow")
+
+        asyncio.run(made(scope, slow, send))
+        answers.append(sent)
+
+    assert answers[0] == answers[1]
+    assert answers[0][0]["status"] == 408
 
 
 def test_what_is_unusual_is_not_answered_at_once_and_leaves_no_trace(desk):
