@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from yoi_bundles import __version__
+from yoi_bundles.backend.git_answers import GitQuestion
 from yoi_bundles.cli.options import (
     PATH,
     Remote,
@@ -20,8 +24,6 @@ from yoi_bundles.cli.options import (
     publishing_port,
     values_from_options,
 )
-from yoi_bundles.cli.output import dim, good, print_findings, print_json, say
-from yoi_bundles.model.ids import CommitId
 
 if TYPE_CHECKING:
     from yoi_bundles.model.revision import CommitSigner
@@ -65,20 +67,51 @@ def command(
     digest. The same files again are the same revision. A signature is made here, with KEY, also
     if the revision is published to a Backend.
     """
-    from yoi_bundles.backend.provenance import read_provenance
-    from yoi_bundles.backend.publisher import WorkspacePublisher
-    from yoi_bundles.backend.stat_cache import open_stat_cache
-
     if dry_run:
         _print_dry_run(directory, is_json=is_json)
         return
+    with _without_collector():
+        reply, count = _publish(directory, data, remote, _Words(message, author, expected, sign))
+    _print_reply(reply, count, is_json=is_json)
+
+
+class _Words(NamedTuple):
+    """What was given on the command line."""
+
+    message: str
+    author: str | None
+    expected: str | None
+    sign: str | None
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Collect no garbage: this process ends in a moment, and looking for it takes a tenth of it."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _publish(
+    directory: Path, data: Path, remote: Remote | None, words: _Words
+) -> tuple[PublishReply, int]:
+    """Publish; returns what came of it, and how many files there are."""
+    asked = GitQuestion(directory)  # git answers while the rest is loaded
+    from yoi_bundles.backend.provenance import read_provenance
+    from yoi_bundles.backend.publisher import WorkspacePublisher
+    from yoi_bundles.backend.stat_cache import open_stat_cache
+    from yoi_bundles.model.ids import CommitId
+
     with values_from_options():
         provenance = read_provenance(
             directory,
-            published_by=author or _author(directory),
+            published_by=words.author or _author(directory),
             built_with=f"yoi-bundles {__version__}",
+            git=asked.wait(),
         )
-        wanted = None if expected is None else CommitId.parse(expected)
+        wanted = None if words.expected is None else CommitId.parse(words.expected)
     port = publishing_port(data, remote)
     cache = open_stat_cache(data, directory, place="" if remote is None else remote.url)
     publisher = WorkspacePublisher(directory, is_near=remote is None, cache=cache)
@@ -87,17 +120,18 @@ def command(
             reply = publisher.publish(
                 port,
                 provenance=provenance,
-                message=message,
+                message=words.message,
                 expected=wanted,
-                sign=None if sign is None else _signer(sign),
+                sign=None if words.sign is None else _signer(words.sign),
             )
     finally:
         port.close()
-    _print_reply(reply, publisher.count, is_json=is_json)
+    return reply, publisher.count
 
 
 def _print_dry_run(directory: Path, *, is_json: bool) -> None:
     from yoi_bundles.backend.source import read_workspace
+    from yoi_bundles.cli.output import print_json, say
     from yoi_bundles.content.check import check_files, raise_if_refused
     from yoi_bundles.store import compute_digest
 
@@ -120,6 +154,8 @@ def _signer(key: str) -> CommitSigner:
 
 
 def _print_reply(reply: PublishReply, files: int, *, is_json: bool) -> None:
+    from yoi_bundles.cli.output import dim, good, print_findings, print_json, say
+
     if is_json:
         print_json(reply)
         return

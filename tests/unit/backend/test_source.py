@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from yoi_bundles import errors
-from yoi_bundles.backend import provenance as provenance_module
-from yoi_bundles.backend import source
+from yoi_bundles.backend import git_answers, source
 from yoi_bundles.backend.provenance import find_public_uri, read_provenance
 from yoi_bundles.backend.source import read_workspace
 from yoi_bundles.model.limits import Limits
@@ -298,7 +297,7 @@ def test_a_git_that_hangs_is_given_up(checkout: Path, monkeypatch: pytest.Monkey
     def hang(*arguments: object, **options: object) -> object:
         raise subprocess.TimeoutExpired("git", 20)
 
-    monkeypatch.setattr(provenance_module.subprocess, "run", hang)
+    monkeypatch.setattr(git_answers.subprocess, "run", hang)
     assert provenance(checkout).source_kind == "directory"
 
 
@@ -389,9 +388,9 @@ class TestCheckouts:
     def test_an_unanswered_status_leaves_dirty_open(
         self, checkout: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        real = provenance_module._run_git
+        real = git_answers._run_git
         monkeypatch.setattr(
-            provenance_module, "_run_git", lambda d, *a: None if a[0] == "status" else real(d, *a)
+            git_answers, "_run_git", lambda d, *a: None if a[0] == "status" else real(d, *a)
         )
         assert provenance(checkout).source_dirty is None
 
