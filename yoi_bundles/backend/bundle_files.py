@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeAlias
 from cachetools import LRUCache
 
 from yoi_bundles.backend.shelf import KEEP_BYTES, SUFFIX, Shelf, digest_file, mark_used, remove
+from yoi_bundles.errors import BundleError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.limits import KIB, MIB
 from yoi_bundles.model.revision import Revision
@@ -31,6 +32,7 @@ RECHECK_SECONDS = 60.0
 """How long a file is believed to be what was built; then all of it is hashed again."""
 
 SHALLOW = "tip"
+FULL = "full"
 _TEMPORARY = "tmp-"
 _ENTRY_BYTES = KIB
 _KNOWN_BASES = 1024
@@ -110,6 +112,7 @@ class BundleFiles:
             MEMORY_BYTES, getsizeof=lambda known: known.weight_bytes
         )
         self._bases: _Bases = LRUCache(_KNOWN_BASES)
+        self._learned: set[Path] = set()
 
     def get(
         self,
@@ -244,6 +247,8 @@ class BundleFiles:
             # Only who holds the lock builds: its builder was killed.
             leftover.unlink(missing_ok=True)
         bases = () if base is None else (base,)
+        if base is None:
+            self._learn(store, path.parent)
         with _replaced(path) as temporary:
             with temporary.open("wb") as out:
                 store.write_bundle(
@@ -259,12 +264,23 @@ class BundleFiles:
         self._shelf.add(path, known.file.size_bytes)
         return known
 
+    def _learn(self, store: BundleStore, directory: Path) -> None:
+        """Let a store that has packed nothing yet see how an older process has; once for each."""
+        with self._lock:
+            is_first = directory not in self._learned
+            self._learned.add(directory)
+        found = [*directory.glob(f"*-{SHALLOW}{SUFFIX}"), *directory.glob(f"*-{FULL}{SUFFIX}")]
+        if is_first and found:
+            # A file that is damaged, or taken away just now, only costs the time it would save.
+            with suppress(BundleError, FileNotFoundError):
+                store.learn_packing(max(found, key=lambda path: path.stat().st_mtime_ns))
+
 
 def _scope(target: Revision, base: CommitId | None, *, is_shallow: bool) -> str:
     """What a bundle file brings besides its target, in names of files and validators."""
     if base is not None:
         return str(base)
-    return SHALLOW if is_shallow and target.parent is not None else "full"
+    return SHALLOW if is_shallow and target.parent is not None else FULL
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int]:

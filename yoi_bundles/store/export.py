@@ -10,17 +10,25 @@ Source: docs/format.md, "Bundle file"; docs/adr/0017 and 0018; gitformat-pack.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.store.bundlefile import BundleFileInfo, encode_bundle_header
+from yoi_bundles.store.bundlefile import (
+    BundleFileInfo,
+    encode_bundle_header,
+    read_bundle_header,
+)
 from yoi_bundles.store.deltas import encode_delta
-from yoi_bundles.store.faults import storage_faults
+from yoi_bundles.store.faults import storage_faults, verification_faults
 from yoi_bundles.store.history import History
+from yoi_bundles.store.mapped import map_file
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid
+from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.packwriter import PackWriter
 from yoi_bundles.store.similar import SimilarFiles
 from yoi_bundles.store.trees import compare_trees
@@ -108,6 +116,29 @@ class BundleWriter:
             len(items),
             choice.is_shallow,
         )
+
+    def learn(self, path: Path) -> None:
+        """Take over how an older bundle file of the repository is packed.
+
+        A file is packed against others once, which takes a millisecond for each; a process that has
+        just begun remembers none. Nothing is believed of the older file but what its hashes prove.
+
+        Args:
+            path: The bundle file.
+
+        Raises:
+            VerificationError: It is not one, or names objects it does not bring.
+            StoreError: It could not be read.
+        """
+        limits = self._objects.limits
+        with (
+            verification_faults("read a bundle file"),
+            path.open("rb") as file,
+            map_file(file.fileno()) as view,
+        ):
+            header = read_bundle_header(BytesIO(view[: limits.header_bytes]), limits)
+            pack = view[header.size_bytes :]
+            self._similar.learn(ReceivedPack(pack, limits, lambda _: None))
 
     def _write_pack(self, out: BinaryIO, items: Sequence[_Item]) -> PackWriter:
         pack = PackWriter(out, len(items))

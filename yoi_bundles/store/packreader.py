@@ -71,7 +71,7 @@ class ReceivedPack:
         self._kept: OrderedDict[Oid, bytes] = OrderedDict()
         self._kept_left = _KEPT_BYTES
         self._delta_left = _KEPT_DELTA_BYTES
-        self._table = PackTable()
+        self.table = PackTable()
         self._waiting: dict[int | Oid, list[int]] = {}
         self._waiting_data: dict[int, bytes] = {}
         self.objects: dict[Oid, PackedObject] = {}
@@ -83,7 +83,7 @@ class ReceivedPack:
     @property
     def entries(self) -> list[PackEntry]:
         """What an index of the pack says."""
-        return self._table.entries()
+        return self.table.entries()
 
     def blob_sizes(self) -> dict[Oid, int]:
         """Lengths of the files that came."""
@@ -174,7 +174,7 @@ class ReceivedPack:
         elif kind not in _KINDS:
             raise MalformedBundleError(f"object type {kind} has no place in a bundle")
         data, end = self._inflate(position, size)
-        self._table.add(offset, size, position, base, zlib.crc32(self.view[offset:end]))
+        self.table.add(offset, size, position, base, zlib.crc32(self.view[offset:end]))
         if base is None:
             self._finish(offset, _KINDS[kind], data, 0)
         else:
@@ -183,10 +183,10 @@ class ReceivedPack:
 
     def _find_offset(self, offset: int) -> Oid | None:
         """The id of an object before this one; None if it is a delta that waits itself."""
-        row = self._table.find(offset)
+        row = self.table.find(offset)
         if row is None:
             raise MalformedBundleError("a delta's base offset is not that of an object")
-        return self._table.oid_of_row(row)
+        return self.table.oid_of_row(row)
 
     def _read_header(self, position: int) -> tuple[int, int, int]:
         view = self.view
@@ -306,7 +306,7 @@ class ReceivedPack:
         for offset in offsets:
             delta = self._waiting_data.pop(offset, None)
             if delta is None:
-                delta = self._inflate(*self._table.stream(offset))[0]
+                delta = self._inflate(*self.table.stream(offset))[0]
             else:
                 self._delta_left += len(delta) + _KEPT_OVERHEAD_BYTES
             made.append(self._record(offset, kind, self._make(delta, base, depth), depth))
@@ -317,7 +317,7 @@ class ReceivedPack:
         if oid in self.objects:
             raise MalformedBundleError("the pack holds an object twice")
         self.objects[oid] = PackedObject(kind, len(data), offset, depth)
-        self._table.name(offset, oid)
+        self.table.name(offset, oid)
         self.inflated_bytes += len(data)
         self._keep(oid, data)
         return oid
@@ -368,14 +368,14 @@ class ReceivedPack:
         data: bytes | None = None
         while data is None and wanted in self.objects:
             chain.append(wanted)
-            base = self._table.base(self.objects[wanted].offset)
-            wanted = self._table.oid(base) if isinstance(base, int) else base
+            base = self.table.base(self.objects[wanted].offset)
+            wanted = self.table.oid(base) if isinstance(base, int) else base
             data = None if wanted is None else self._find_kept(wanted)
         if data is None and wanted is not None:
             found = self._load_base(wanted)
             data = b"" if found is None else found[1]
         for link in reversed(chain):
-            inflated, _ = self._inflate(*self._table.stream(self.objects[link].offset))
+            inflated, _ = self._inflate(*self.table.stream(self.objects[link].offset))
             if data is None:
                 data = inflated
             else:

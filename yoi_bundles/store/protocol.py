@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import BinaryIO, Final, Literal, Protocol, TypeAlias
 
 from yoi_bundles.model.ids import CommitId, Digest, RelativePath, WorkspaceId
@@ -264,6 +265,15 @@ class BundleStore(Protocol):
         Raises:
             BundleMissingError: The target is not of our history.
             InvalidInputError: The target is among the bases.
+        """
+        ...
+
+    def learn_packing(self, path: Path) -> None:
+        """Take over how an older bundle file is packed: what it holds is not packed anew.
+
+        Raises:
+            VerificationError: It is not one.
+            StoreError: It could not be read.
         """
         ...
 

@@ -157,8 +157,6 @@ class Repository(AbstractContextManager["Repository"]):
             with suppress(StoreCorruptError):
                 self._writer.finish_refs(self._history.find_head())
 
-    # --- reading ---------------------------------------------------------------------------------
-
     def find_head(self) -> Revision | None:
         """The newest revision, or None in an empty store."""
         return self._history.find_head()
@@ -228,8 +226,6 @@ class Repository(AbstractContextManager["Repository"]):
             audit.verify_refs(self._refs)
         return audit.report()
 
-    # --- publishing ------------------------------------------------------------------------------
-
     def publish(
         self,
         files: Mapping[RelativePath, bytes],
@@ -296,6 +292,10 @@ class Repository(AbstractContextManager["Repository"]):
         """
         revision = self._history.get_commit(target)
         return self._bundles.write(out, revision, bases, is_shallow=is_shallow)
+
+    def learn_packing(self, path: Path) -> None:
+        """Take over how an older bundle file is packed; see `BundleWriter.learn`."""
+        self._bundles.learn(path)
 
     def find_base(self, target: CommitId, candidates: Sequence[CommitId]) -> CommitId | None:
         """The newest of some commits that lies below the target, or None if none does."""

@@ -16,7 +16,8 @@ from threading import Lock
 from typing import NamedTuple
 
 from yoi_bundles.store.deltas import DeltaBase
-from yoi_bundles.store.objects import Oid
+from yoi_bundles.store.objects import OID_BYTES, Kind, Oid
+from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.packwriter import deflate_delta
 
 _WINDOW = 10
@@ -110,6 +111,22 @@ class SimilarFiles:
                 yield oid, packed
             if self._size_of(oid) <= _MAX_BYTES and depths[oid] < _MAX_DEPTH:
                 window.append(_Candidate(oid, depths[oid], self._read))
+
+    def learn(self, pack: ReceivedPack) -> None:
+        """Remember how the files of a pack are packed there.
+
+        Args:
+            pack: A whole one; deltas on what is not in it are passed over.
+        """
+        entries = pack.entries
+        ends = [*(entry.offset for entry in entries[1:]), len(pack.view) - OID_BYTES]
+        for entry, end in zip(entries, ends, strict=True):
+            base = pack.table.base(entry.offset)
+            oid = pack.table.oid(base) if isinstance(base, int) else base
+            if pack.objects[entry.oid].kind != Kind.BLOB or (oid and oid not in pack.objects):
+                continue
+            start, size = pack.table.stream(entry.offset)
+            self._remember(entry.oid, Packed(oid, size, bytes(pack.view[start:end])))
 
     def _find_known(self, oids: Iterable[Oid]) -> dict[Oid, Packed]:
         with self._lock:

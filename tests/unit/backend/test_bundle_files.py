@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from pathlib import Path
 
 import pytest
 from house import OTHER, TEAM
@@ -34,11 +35,16 @@ class Counting:
 
     def __init__(self, store) -> None:
         self.built = 0
+        self.learnt: list[Path] = []
         self._store = store
 
     def write_bundle(self, *args, **kwargs):
         self.built += 1
         return self._store.write_bundle(*args, **kwargs)
+
+    def learn_packing(self, path):
+        self.learnt.append(path)
+        return self._store.learn_packing(path)
 
     def __getattr__(self, name):
         return getattr(self._store, name)
@@ -268,3 +274,22 @@ def test_what_a_killed_builder_left_behind_is_swept_by_the_next(store, files, tm
     assert sorted(path.name for path in directory.iterdir()) == sorted(
         ["lock", made.path.name, made.path.with_suffix(".sha256").name]
     )
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_new_process_learns_once_from_the_newest_file_of_an_older_one(
+    store, house, tmp_path, is_damaged
+):
+    older = BundleFiles(tmp_path / "files").get(store, store.find_head(), (), is_shallow=True)
+    if is_damaged:
+        damage(older.path, "cut")
+    house.publish(house.backend(), prompts__role__coder="\nBe quick.\n")
+    counting, files = Counting(store), BundleFiles(tmp_path / "files")
+    head = store.find_head()
+
+    tip = files.get(counting, head, (), is_shallow=True)
+    files.get(counting, head, ())
+    files.get(counting, head, (head.parent,))
+
+    assert counting.learnt == [older.path]
+    assert (counting.built, tip.target) == (3, head.commit)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import random
 import zlib
 
 import pytest
+from store_factories import WORKSPACE, make_draft, make_files, receive
 
-from yoi_bundles.store import similar
+from yoi_bundles.errors import MalformedBundleError
+from yoi_bundles.model.ids import RelativePath
+from yoi_bundles.store import Repository, similar
 from yoi_bundles.store.deltas import apply_delta
 from yoi_bundles.store.objects import Kind, hash_object
 from yoi_bundles.store.similar import SimilarFiles
@@ -114,3 +118,57 @@ def test_large_files_are_neither_deltas_nor_bases():
 
 def test_no_file_is_nothing():
     assert Files([]).pack() == {}
+
+
+def write_files(tmp_path, count=30):
+    """A repository with two revisions, its second tip's bundle file, and the third tip."""
+    repository = Repository.create(tmp_path / "a.git", WORKSPACE)
+    files = {RelativePath(f"prompts/note-{seed}.md"): text(seed) for seed in range(count)}
+    files |= make_files()
+    for number in range(3):
+        files[RelativePath("prompts/note-0.md")] += b"\n- again"
+        repository.publish(files, make_draft())
+        if number == 1:
+            with (tmp_path / "tip.bundle").open("wb") as out:
+                repository.write_bundle(out, target=repository.find_head().commit, is_shallow=True)
+    return tmp_path / "tip.bundle"
+
+
+def write_tip(store) -> bytes:
+    out = io.BytesIO()
+    store.write_bundle(out, target=store.find_head().commit, is_shallow=True)
+    return out.getvalue()
+
+
+def test_a_new_process_learns_from_an_older_file_how_files_are_packed(tmp_path, monkeypatch):
+    older = write_files(tmp_path)
+    packed = []
+    pack_one = similar._pack_one
+    monkeypatch.setattr(
+        similar, "_pack_one", lambda *given: packed.append(given[0]) or pack_one(*given)
+    )
+    with Repository.open(tmp_path / "a.git") as store:
+        store.learn_packing(older)
+        made = write_tip(store)
+        assert packed == [
+            store.tree(store.find_head().digest).read(RelativePath("prompts/note-0.md"))
+        ]
+    with Repository.create(tmp_path / "b.git", WORKSPACE) as other:
+        receive(other, made)
+        assert other.verify().problems == ()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda raw: raw[:-1], lambda raw: raw[:-40] + b"x" * 40, lambda raw: b"", lambda raw: b"#"],
+    ids=["cut", "overwritten", "empty", "no header"],
+)
+def test_from_a_damaged_file_nothing_is_learnt(tmp_path, damage):
+    older = write_files(tmp_path, count=3)
+    with Repository.open(tmp_path / "a.git") as store:
+        expected = write_tip(store)
+    older.write_bytes(damage(older.read_bytes()))
+    with Repository.open(tmp_path / "a.git") as store:
+        with pytest.raises(MalformedBundleError):
+            store.learn_packing(older)
+        assert write_tip(store) == expected
