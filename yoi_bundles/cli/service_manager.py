@@ -30,6 +30,7 @@ def announce_ready(text: str) -> None:
         manager.connect(place)
         manager.sendall(b"READY=1")
 
+
 _NEW_OBJECTS = 20_000
 """So many objects are made, beyond those that went, before the collector looks at them."""
 
