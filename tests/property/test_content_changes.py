@@ -9,7 +9,7 @@ from yoi_bundles.builtin import load_builtin_files
 from yoi_bundles.content.cache import CheckedTrees, Rules
 from yoi_bundles.content.check import check_files
 from yoi_bundles.content.check_tree import check_tree
-from yoi_bundles.content.kept import count_plain_edits, keep_check
+from yoi_bundles.content.kept import check_beside, count_plain_edits, keep_check
 from yoi_bundles.content.memory import MemoryTree
 from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
@@ -91,7 +91,14 @@ def test_what_is_kept_of_a_check_says_what_a_check_of_everything_says(first, sec
     tree = ComparedTree(after, before)
     edits = count_plain_edits(tree, kept, DEFAULT_LIMITS)
 
+    beside, later = check_beside(tree, kept, DEFAULT_LIMITS)
     whole = check_files(after)
+    assert beside.findings == whole.findings
+    assert (beside.bundle is None) == (whole.bundle is None)
+    if whole.bundle is not None:
+        checked = CheckedTrees()
+        check_tree(MemoryTree(after, tree.digest), cache=checked)
+        assert later == keep_check(checked.find(tree.digest, Rules(DEFAULT_LIMITS, True)))
     if edits is not None:
         assert edits == len(tree.changes_from(kept.digest))
         assert (whole.bundle is None, whole.findings) == (False, kept.findings)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from yoi_bundles.backend.kept_checks import KeptChecks, KeptTree
 from yoi_bundles.content.cache import CheckedTrees, Rules
-from yoi_bundles.content.kept import KeptCheck, count_plain_edits, keep_check
+from yoi_bundles.content.kept import KeptCheck, check_beside, count_plain_edits, keep_check
 from yoi_bundles.errors import InvalidManifestError
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.finding import Finding
@@ -46,9 +46,11 @@ class PublishChecks:
     Args:
         limits: Bounds of what may be published.
         kept: What earlier processes have checked.
+        is_brief: This process ends soon: nothing is read that only later checks would save.
     """
 
-    def __init__(self, limits: Limits, kept: KeptChecks) -> None:
+    def __init__(self, limits: Limits, kept: KeptChecks, *, is_brief: bool = False) -> None:
+        self._is_brief = is_brief
         self._rules = Rules(limits, honour_allow_list=True)
         self._kept = kept
         self._trees = CheckedTrees()
@@ -69,21 +71,41 @@ class PublishChecks:
             BundleError: The content is refused (with every finding), or it is another workspace's.
             StoreCorruptError: What is held of it is damaged.
         """
-        is_cold = self._trees.newest(workspace, self._rules) is None
         known = self._known.get(workspace)
+        is_cold = self._trees.newest(workspace, self._rules) is None
+        found = None
         if is_cold and known is not None:
-            edits = count_plain_edits(tree, known.check, self._rules.limits)
-            if edits is not None:
-                is_news = edits >= _KEEP_AFTER or (edits > 0 and workspace not in self._saved)
-                newer = known.check._replace(digest=tree.digest) if is_news else None
-                return Checked(known.check.findings, newer)
+            found = self._check_edits(tree, known.check, is_new=workspace not in self._saved)
+            if found is None and self._is_brief:
+                found = self._check_beside(workspace, tree, known.check)
+        return found or self._check_all(workspace, tree, is_news=is_cold or known is None)
+
+    def _check_edits(self, tree: TreeReader, before: KeptCheck, *, is_new: bool) -> Checked | None:
+        edits = count_plain_edits(tree, before, self._rules.limits)
+        if edits is None:
+            return None
+        is_news = edits >= _KEEP_AFTER or (edits > 0 and is_new)
+        return Checked(before.findings, before._replace(digest=tree.digest) if is_news else None)
+
+    def _check_beside(
+        self, workspace: WorkspaceId, tree: TreeReader, before: KeptCheck
+    ) -> Checked | None:
+        from yoi_bundles.content.check import raise_if_refused
+
+        found = check_beside(tree, before, self._rules.limits)
+        if found is None:
+            return None
+        result, kept = found
+        _verify_workspace(raise_if_refused(result), workspace)
+        return Checked(result.findings, kept)
+
+    def _check_all(self, workspace: WorkspaceId, tree: TreeReader, *, is_news: bool) -> Checked:
         from yoi_bundles.content.check import raise_if_refused
         from yoi_bundles.content.check_tree import check_tree
 
         limits = self._rules.limits
         checked = check_tree(tree, workspace=workspace, limits=limits, cache=self._trees)
         _verify_workspace(raise_if_refused(checked), workspace)
-        is_news = is_cold or known is None
         found = self._trees.find(tree.digest, self._rules) if is_news else None
         return Checked(checked.findings, None if found is None else keep_check(found))
 

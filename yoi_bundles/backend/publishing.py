@@ -56,7 +56,7 @@ class Publishing:
         repositories: Where they are kept.
         clock: Now, with a time zone.
         limits: Bounds of what may be published.
-        kept: What earlier processes have checked.
+        checks: Judge what is published, under the same limits.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class Publishing:
         repositories: WorkspaceRepositories,
         clock: Callable[[], datetime],
         limits: Limits,
-        kept: KeptChecks,
+        checks: PublishChecks,
     ) -> None:
         self._repositories = repositories
         self._clock = clock
         self._limits = limits
-        self._checks = PublishChecks(limits, kept)
+        self._checks = checks
         self.bell = ChannelBell()
 
     def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply:
@@ -247,7 +247,11 @@ class Publishing:
 
 
 def open_publishing(
-    data: Path, clock: Callable[[], datetime] = utc_now, limits: Limits = DEFAULT_LIMITS
+    data: Path,
+    clock: Callable[[], datetime] = utc_now,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    is_brief: bool = False,
 ) -> tuple[Publishing, WorkspaceRepositories]:
     """The workspaces of a Backend's directory, and the repositories to close afterwards.
 
@@ -255,10 +259,11 @@ def open_publishing(
         data: The Backend's directory.
         clock: Now, with a time zone.
         limits: Bounds of what may be published.
+        is_brief: As for `PublishChecks`.
     """
     repositories = WorkspaceRepositories(data / "workspaces", limits)
-    kept = KeptChecks(data / "checks", limits)
-    return Publishing(repositories, clock, limits, kept), repositories
+    checks = PublishChecks(limits, KeptChecks(data / "checks", limits), is_brief=is_brief)
+    return Publishing(repositories, clock, limits, checks), repositories
 
 
 def _file_change(store: BundleStore, old: Digest, new: Digest, change: TreeChange) -> FileChange:

@@ -292,7 +292,7 @@ def publishing_port(data: Path, remote: Remote | None) -> PublishingPort:
     from yoi_bundles.backend.publishing import open_publishing
     from yoi_bundles.cli.ports import LocalPublishing
 
-    publishing, repositories = open_publishing(data / "backend")
+    publishing, repositories = open_publishing(data / "backend", is_brief=True)
     return LocalPublishing(publishing, repositories.close)
 
 

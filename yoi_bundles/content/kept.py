@@ -5,18 +5,21 @@ Source: docs/format.md, "Checking a tree"; docs/adr/0021-what-a-stat-cache-may-v
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from yoi_bundles.content.layout import Place, find_place
-from yoi_bundles.content.parse import is_plain_prompt, parse_file
+from yoi_bundles.content.parse import ParsedFile, is_plain_prompt, parse_file
+from yoi_bundles.model.bundle import Declared, Source
 from yoi_bundles.model.finding import Finding
-from yoi_bundles.model.ids import Digest, RelativePath
+from yoi_bundles.model.ids import BlobId, Digest, PromptKey, RelativePath
 from yoi_bundles.model.limits import Limits
+from yoi_bundles.model.prompts import Prompt
 from yoi_bundles.model.tree import TreeChange, TreeReader
 
 if TYPE_CHECKING:
     from yoi_bundles.content.cache import CheckedTree
+    from yoi_bundles.content.check import CheckResult
 
 MOST_CHANGES = 64
 """Changed files that are looked at by themselves; with more, a check of all pays."""
@@ -38,10 +41,15 @@ class KeptCheck(NamedTuple):
 
 def keep_check(tree: CheckedTree) -> KeptCheck:
     """What is worth keeping of a checked tree."""
-    marked = {
-        path for path, file in tree.files.items() if _is_prompt(path) and not is_plain_prompt(file)
-    }
-    return KeptCheck(tree.bundle.digest, tree.findings, frozenset(marked))
+    return KeptCheck(tree.bundle.digest, tree.findings, _list_marked(tree.files.values()))
+
+
+def _list_marked(files: Iterable[ParsedFile]) -> frozenset[RelativePath]:
+    return frozenset(
+        file.source.file
+        for file in files
+        if _is_prompt(file.source.file) and not is_plain_prompt(file)
+    )
 
 
 def count_plain_edits(reader: TreeReader, before: KeptCheck, limits: Limits) -> int | None:
@@ -70,6 +78,47 @@ def count_plain_edits(reader: TreeReader, before: KeptCheck, limits: Limits) -> 
         if not is_plain_prompt(parse_file(path, blob, reader.read(path), limits)):
             return None
     return len(changes)
+
+
+def check_beside(
+    reader: TreeReader, before: KeptCheck, limits: Limits
+) -> tuple[CheckResult, KeptCheck] | None:
+    """What a check of all files would find in a tree, without reading prompts that did not change.
+
+    A prompt that was plain and is as it was is taken for one: what others see of it is its name.
+    The bundle of the result lacks the headers of such prompts, so it is good for nothing but what
+    it was checked for. The caller verifies the size of the whole tree.
+
+    Args:
+        reader: The tree.
+        before: As for `count_plain_edits`.
+        limits: As for `count_plain_edits`.
+
+    Returns:
+        What was found, and what to keep of it if that is no error. None if the trees cannot be
+        compared: all files have to be read.
+
+    Raises:
+        StoreCorruptError: The reader's bytes are not those their name says.
+    """
+    from yoi_bundles.content.check import close_files
+
+    changes = reader.changes_from(before.digest)
+    if changes is None:
+        return None
+    changed = {one.path for one in changes}
+
+    def parse(path: RelativePath, blob: BlobId) -> ParsedFile:
+        place = find_place(path) if path not in changed and path not in before.marked else None
+        if isinstance(place, Place) and place.kind == "prompt":
+            source = Source(path, blob)
+            prompt = Prompt(PromptKey(place.name))
+            return ParsedFile(source, place, 0, Declared(prompt, source))
+        return parse_file(path, blob, reader.read(path), limits)
+
+    files = [parse(path, blob) for path, blob in reader.entries().items()]
+    result = close_files(files, digest=reader.digest, limits=limits)
+    return result, KeptCheck(reader.digest, result.findings, _list_marked(files))
 
 
 def _are_edits(changes: Sequence[TreeChange], before: KeptCheck) -> bool:

@@ -19,8 +19,9 @@ from yoi_bundles.errors import (
     UnsupportedDeclarationError,
 )
 from yoi_bundles.model.ids import RelativePath
-from yoi_bundles.model.limits import Limits
+from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.readers import ObjectTreeReader
 
 CODER = RelativePath("prompts/role/coder.md")
 UNUSED = RelativePath("prompts/unused.md")
@@ -41,13 +42,18 @@ def whole_checks(monkeypatch):
     return seen
 
 
+@pytest.fixture(params=[False, True], ids=["server", "command"])
+def is_brief(request):
+    return request.param
+
+
 @pytest.fixture
-def publish(tmp_path):
+def publish(tmp_path, is_brief):
     """Publishes in a process of its own."""
 
-    def call(files, limits=None, **options):
+    def call(files, limits=DEFAULT_LIMITS, **options):
         publishing, repositories = open_publishing(
-            tmp_path / "backend", **({} if limits is None else {"limits": limits})
+            tmp_path / "backend", limits=limits, is_brief=is_brief
         )
         try:
             return publishing.publish(TEAM, publish_request(files, **options))
@@ -151,6 +157,24 @@ def test_what_was_kept_of_something_else_is_not_used(
     made = publish({CODER: b"Be exact.\n"}, base=first.revision.digest)
 
     assert whole_checks == [made.revision.digest]
+
+
+def test_a_command_reads_no_prompt_that_did_not_change(publish, first, is_brief, monkeypatch):
+    profile = RelativePath("profiles/coder.toml")
+    read = []
+    real = ObjectTreeReader.read
+    monkeypatch.setattr(
+        ObjectTreeReader, "read", lambda self, path: read.append(path) or real(self, path)
+    )
+    monkeypatch.setattr(
+        ObjectTreeReader, "read_all", lambda self, paths: ((one, self.read(one)) for one in paths)
+    )
+
+    made = publish({profile: FILES[profile] + b"# More.\n"}, base=first.revision.digest)
+
+    prompts = [path for path in read if str(path).startswith("prompts/")]
+    assert (profile in read, prompts == []) == (True, is_brief)
+    assert made.warnings == first.warnings
 
 
 def test_many_changes_are_kept_so_that_later_ones_are_few(publish, first, whole_checks):
