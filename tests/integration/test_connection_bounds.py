@@ -6,11 +6,13 @@ The app behind is small: these bounds hold before there is a request.
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import json
 import socket
 import threading
 import time
+import weakref
 
 import pytest
 from house import START, serving
@@ -19,8 +21,9 @@ from starlette.requests import Request
 
 from yoi_bundles.errors import UnauthenticatedError
 from yoi_bundles.model.limits import MIB
+from yoi_bundles.wire import serving as serving_module
 from yoi_bundles.wire.asgi import add_common
-from yoi_bundles.wire.connections import ConnectionLimits
+from yoi_bundles.wire.connections import BoundedProtocol, ConnectionLimits
 from yoi_bundles.wire.openapi import DocumentedAPI
 from yoi_bundles.wire.roles import CredentialView
 
@@ -267,3 +270,29 @@ def test_what_is_refused_here_is_counted(url, peer):
     answer_of(connection)
 
     assert counted() == before + 1
+
+
+def test_a_connection_that_is_lost_is_forgotten_at_once(monkeypatch):
+    """Else the dead ones of a fleet stay until there is a collection of all garbage."""
+    made = []
+
+    class Noted(BoundedProtocol):
+        def __init__(self, *args, **kwargs) -> None:
+            super().__init__(*args, **kwargs)
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr(serving_module, "BoundedProtocol", Noted)
+    gc.disable()
+    try:
+        with serving(make_app()) as url:
+            for request in (ASK, b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n", b"nonsense\r\n\r\n"):
+                with connect(url) as connection:
+                    connection.sendall(request)
+                    assert connection.recv(1000).startswith(b"HTTP/1.1 ")
+            end = time.monotonic() + GIVE_UP_SECONDS
+            while any(one() is not None for one in made):
+                assert time.monotonic() < end, "a lost connection is still there"
+                threading.Event().wait(0.005)
+        assert len(made) == 3
+    finally:
+        gc.enable()

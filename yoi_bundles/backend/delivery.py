@@ -27,6 +27,9 @@ from yoi_bundles.wire.revision_messages import ChannelView
 from yoi_bundles.wire.roles import CredentialView, verify_role
 from yoi_bundles.wire.waits import Waits, has_waited, preferred_wait_seconds
 
+REPORTS_AT_ONCE = 100
+"""Reports that are written together, at most."""
+
 _JSON = (b"content-type", b"application/json")
 
 
@@ -45,6 +48,7 @@ class Delivery:
         backend.fleet.call_when_ruled_anew(self.waits.ring_for_some)
         backend.publishing.bell.listen(self.waits.ring)
         self._building: dict[BundleQuestion, asyncio.Event] = {}
+        self._reporting = asyncio.Semaphore(REPORTS_AT_ONCE)
         self._writing = asyncio.Lock()
 
     async def bundle(self, scope: Scope, question: BundleQuestion) -> Response:
@@ -84,15 +88,16 @@ class Delivery:
         caller = _caller_of(scope)
         if not isinstance(caller, RegistryCaller) or caller.name != parts["runtime_id"]:
             return None
-        try:
-            report = StatusReport.model_validate(json.loads(body))
-        except (ValueError, RecursionError):
-            return None
-        fleet = self._backend.fleet
-        entry = fleet.begin_report(caller.runtime.runtime_id, report)
-        async with self._writing:
-            if not entry.is_done:
-                await run_in_threadpool(fleet.finish_report, entry)
+        # A report takes ten times the memory of its text: of many that come at once, most wait so.
+        async with self._reporting:
+            try:
+                report = StatusReport.model_validate(json.loads(body))
+            except (ValueError, RecursionError):
+                return None
+            entry = self._backend.fleet.begin_report(caller.runtime.runtime_id, report)
+            async with self._writing:
+                if not entry.is_done:
+                    await run_in_threadpool(self._backend.fleet.finish_report, entry)
         entry.verify()
         return EncodedResponse(204, [_JSON])
 
