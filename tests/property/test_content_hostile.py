@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from yoi_bundles.content.check import check_files
+from yoi_bundles.content.parse import blob_id_of, is_plain, parse_file, parse_plain
 from yoi_bundles.model.ids import RelativePath
+from yoi_bundles.model.limits import Limits
 
 PATHS = st.sampled_from(
     [
@@ -87,3 +89,24 @@ def verify_shape_of_findings(files: dict[str, bytes]) -> None:
         path = RelativePath(finding.file)
         size = files.get(str(path), b"").count(b"\n") + 1
         assert finding.line is None or finding.line <= size
+
+
+@given(PATHS | st.sampled_from(["prompts/con.md", "prompts/A.md", "prompts/a/b/c.md"]), CONTENTS)
+@example("prompts/a.md", b"Write `{` as it is, and {{ never.\n")
+@example("prompts/a.md", "Zoë schreibt.\n".encode())
+@example("prompts/a.md", b"+++ is no fence\n")
+@example("prompts/a.md", b"token: ghp_" + b"A1b2" * 9)
+@example("prompts/a.md", b"x" * 2001)
+def test_of_plain_bytes_a_prompt_says_what_it_says_when_it_is_read(name, data):
+    path, blob, limits = RelativePath(name), blob_id_of(data), Limits(file_bytes=2000)
+    made = parse_plain(path, blob, len(data), limits) if is_plain(data) else None
+    assert made in (None, parse_file(path, blob, data, limits))
+
+
+def test_ordinary_prompts_are_plain_and_others_are_not():
+    plain = b'Read the ledger first; say what you expect: "42". It\'s {fine}.\n'
+    assert parse_plain(RelativePath("prompts/a.md"), blob_id_of(plain), len(plain)) is not None
+    assert is_plain(plain)
+    assert parse_plain(RelativePath("profiles/a.toml"), blob_id_of(plain), len(plain)) is None
+    for data in (b"\r\n", b"\xff", b"{{name}}", b"+++\n+++\n", b"k: ghp_" + b"A1b2" * 9, b"\x07"):
+        assert not is_plain(data)

@@ -22,7 +22,7 @@ from yoi_bundles.content.findings import (
 )
 from yoi_bundles.content.inheritance import find_extends_faults
 from yoi_bundles.content.layout import MANIFEST_PATH
-from yoi_bundles.content.parse import ParsedFile, blob_id_of, parse_file
+from yoi_bundles.content.parse import ParsedFile, blob_id_of, parse_file, parse_plain
 from yoi_bundles.content.profile_rules import find_policy_faults, find_profile_rule_faults
 from yoi_bundles.content.references import find_reference_faults
 from yoi_bundles.content.unused import find_unused
@@ -98,6 +98,7 @@ def parse_files(
     blobs: Mapping[RelativePath, BlobId],
     read_all: Callable[[Iterable[RelativePath]], Iterable[tuple[RelativePath, bytes]]],
     limits: Limits,
+    plain_size: Callable[[BlobId], int | None] = lambda _: None,
 ) -> list[ParsedFile] | CheckResult:
     """Parse every file, or give up on a tree that is past mending; the result is in path order.
 
@@ -105,14 +106,28 @@ def parse_files(
         blobs: Path → blob id of every file.
         read_all: Gives the bytes of files, in any order.
         limits: As for `check_files`.
+        plain_size: Length of a file of which `is_plain` is known to be true, which is not read.
     """
     if len(blobs) > limits.files:
         return excess(f"{len(blobs)} files are more than {limits.files}")
+
+    def parse_each() -> Iterator[ParsedFile]:
+        waiting: list[RelativePath] = []
+        for path in order:
+            size = plain_size(blobs[path])
+            made = None if size is None else parse_plain(path, blobs[path], size, limits)
+            if made is None:
+                waiting.append(path)
+            else:
+                yield made
+        for path, data in read_all(waiting):
+            yield parse_file(path, blobs[path], data, limits)
+
     order = sorted(blobs, key=str)
     parsed: dict[RelativePath, ParsedFile] = {}
     count = size_bytes = 0
-    for path, data in read_all(order):
-        made = parsed[path] = parse_file(path, blobs[path], data, limits)
+    for made in parse_each():
+        parsed[made.source.file] = made
         size_bytes += made.size_bytes
         count += len(made.findings)
         if size_bytes > limits.tree_bytes:

@@ -116,7 +116,7 @@ def verify_content(
 
 
 def _check_all(reader: TreeReader, rules: Rules) -> CheckedTree | CheckResult:
-    parsed = parse_files(reader.entries(), reader.read_all, rules.limits)
+    parsed = parse_files(reader.entries(), reader.read_all, rules.limits, reader.plain_size)
     return parsed if isinstance(parsed, CheckResult) else _close(reader, rules, parsed)
 
 

@@ -47,3 +47,6 @@ class MemoryTree:
     def read_all(self, paths: Iterable[RelativePath]) -> Iterator[tuple[RelativePath, bytes]]:
         """See `TreeReader.read_all`."""
         return ((path, self.read(path)) for path in paths)
+
+    def plain_size(self, blob: BlobId) -> None:
+        """Nobody has looked at these files before."""

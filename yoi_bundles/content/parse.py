@@ -10,11 +10,12 @@ import hashlib
 from typing import Any, NamedTuple
 
 from yoi_bundles.content.findings import MATERIAL, PATH, TOO_LARGE, finding_at, shown_file
-from yoi_bundles.content.front_matter import parse_front_matter
+from yoi_bundles.content.front_matter import FENCE, parse_front_matter
 from yoi_bundles.content.layout import Place, find_place
 from yoi_bundles.content.material import MAX_MATCHES, Match, scan_text
+from yoi_bundles.content.material_filter import select_rules
 from yoi_bundles.content.shape import classify
-from yoi_bundles.content.text import decode_text
+from yoi_bundles.content.text import decode_text, find_text
 from yoi_bundles.content.variables import find_variable_faults
 from yoi_bundles.errors import ForbiddenPathError
 from yoi_bundles.model.bundle import Declared, Source
@@ -75,6 +76,49 @@ def parse_file(
     return parsed
 
 
+def is_plain(data: bytes) -> bool:
+    """Whether a prompt of these bytes is sound text that says nothing but itself.
+
+    What `parse_plain` says of it then needs no second look at the bytes.
+    """
+    classes = classify(data)
+    text = find_text(data, classes)
+    return (
+        text is not None
+        and not text.startswith(FENCE)
+        and not ("{" in text and "{{" in text)
+        and not select_rules(text, data, classes)
+    )
+
+
+def parse_plain(
+    path: RelativePath, blob: BlobId, size: int, limits: Limits = DEFAULT_LIMITS
+) -> ParsedFile | None:
+    """What `parse_file` says of a prompt whose bytes are plain; None if it has to be asked.
+
+    Args:
+        path: Where it stands in the tree.
+        blob: Id of bytes of which `is_plain` is true.
+        size: Their length.
+        limits: As for `parse_file`.
+    """
+    place = find_place(path)
+    if isinstance(place, Finding) or place.kind != "prompt" or size > limits.file_bytes:
+        return None
+    try:
+        parse_tree_path(str(path), limits)
+    except ForbiddenPathError:
+        return None
+    return _plain_prompt(Source(path, blob), place, size, ())
+
+
+def _plain_prompt(
+    source: Source, place: Place, size: int, faults: tuple[Finding, ...]
+) -> ParsedFile:
+    prompt = Prompt(PromptKey(place.name), _PLAIN_HEADER)
+    return ParsedFile(source, place, size, Declared(prompt, source), faults)
+
+
 def _parse_bytes(path: RelativePath, blob: BlobId, data: bytes, limits: Limits) -> ParsedFile:
     source, size = Source(path, blob), len(data)
     place = find_place(path)
@@ -127,9 +171,8 @@ def _parse_prompt(source: Source, place: Place, text: str, size: int) -> ParsedF
         fault = finding_at(source, (), "the `+++` fence is never closed")
         return ParsedFile(source, place, size, findings=(fault,))
     if parts.header is None:
-        prompt = Prompt(PromptKey(place.name), _PLAIN_HEADER)
         faults = find_variable_faults(_PLAIN_HEADER, parts, source)
-        return ParsedFile(source, place, size, Declared(prompt, source), tuple(faults))
+        return _plain_prompt(source, place, size, tuple(faults))
     from yoi_bundles.content.toml_files import parse_header
 
     source, declared, findings = parse_header(source, parts.header)

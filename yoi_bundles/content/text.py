@@ -15,6 +15,16 @@ from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.texts import UNSEEN
 
 
+def find_text(data: bytes, classes: bytes) -> str | None:
+    """The text of a file, or None if `decode_text` has something to say of it."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    is_fine = UNSEEN_CLASS not in classes if text.isascii() else UNSEEN.search(text) is None
+    return text if is_fine else None
+
+
 def decode_text(path: RelativePath, data: bytes, classes: bytes) -> str | Finding:
     """The text of a file, or the first thing that keeps it from being one.
 
@@ -23,20 +33,18 @@ def decode_text(path: RelativePath, data: bytes, classes: bytes) -> str | Findin
         data: Its bytes.
         classes: Their classes, of `classify`.
     """
+    found = find_text(data, classes)
+    if found is not None:
+        return found
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         return _fault(path, data.count(b"\n", 0, error.start) + 1, "is not UTF-8", "save as UTF-8")
-    if text.isascii() and UNSEEN_CLASS not in classes:
-        return text
-    if "\r" in text:
-        line = text.count("\n", 0, text.index("\r")) + 1
+    character = next(one for one in ("\r", *UNSEEN.findall(text)) if one in text)
+    line = text.count("\n", 0, text.index(character)) + 1
+    if character == "\r":
         return _fault(path, line, "has a carriage return", "use LF line ends")
-    unseen = UNSEEN.search(text)
-    if unseen is None:
-        return text
-    line = text.count("\n", 0, unseen.start()) + 1
-    name = f"U+{ord(unseen.group()):04X}"
+    name = f"U+{ord(character):04X}"
     return _fault(path, line, f"holds the control or invisible character {name}", "remove it")
 
 

@@ -70,6 +70,17 @@ class TreeReader(Protocol):
         """
         ...
 
+    def plain_size(self, blob: BlobId) -> int | None:
+        """Length of a file that a `FileCheck` has called plain while it came; else None."""
+        ...
+
 
 ContentCheck: TypeAlias = Callable[[TreeReader], None]
 """Step 9 of receive: raises if the tree's content may not be accepted."""
+
+FileCheck: TypeAlias = Callable[[bytes], bool]
+"""Whether a file is plain: a `ContentCheck` need not read it, wherever it stands.
+
+Asked while the bytes are in memory, of files whose place nobody has verified; takes no longer than
+inflating them.
+"""

@@ -18,9 +18,11 @@ from typing import NamedTuple, TypeAlias
 
 from yoi_bundles.errors import MalformedBundleError, MissingObjectError, TooLargeError
 from yoi_bundles.model.limits import Limits
+from yoi_bundles.model.tree import FileCheck
 from yoi_bundles.store.deltas import apply_delta, read_size
 from yoi_bundles.store.mapped import SLICE_BYTES, forget_pages, read_slices
 from yoi_bundles.store.objects import OID_BYTES, Kind, Oid, hash_object
+from yoi_bundles.store.packheaders import read_distance, read_entry_header
 from yoi_bundles.store.packtable import PackTable
 from yoi_bundles.store.packwriter import OFS_DELTA, PACK_HEADER_BYTES, REF_DELTA, PackEntry
 
@@ -55,6 +57,8 @@ class ReceivedPack:
         view: The pack's bytes, from ``PACK`` to the end of the file.
         limits: Bounds.
         find_base: Finds bases that are not in the pack.
+        is_plain: Told of the bytes of every file while they are in memory; what it answers is for
+            `find_plain`.
 
     Raises:
         MalformedBundleError: Any deviation from the format, at construction.
@@ -62,10 +66,18 @@ class ReceivedPack:
         TooLargeError: A bound was passed.
     """
 
-    def __init__(self, view: memoryview, limits: Limits, find_base: BaseLoader) -> None:
+    def __init__(
+        self,
+        view: memoryview,
+        limits: Limits,
+        find_base: BaseLoader,
+        is_plain: FileCheck | None = None,
+    ) -> None:
         self.view = view
         self._limits = limits
         self._find_base = find_base
+        self._is_plain = is_plain
+        self._plain: set[Oid] = set()
         self._end = len(view) - OID_BYTES
         self._work_left = limits.inflated_bytes
         self._kept: OrderedDict[Oid, bytes] = OrderedDict()
@@ -88,6 +100,10 @@ class ReceivedPack:
     def blob_sizes(self) -> dict[Oid, int]:
         """Lengths of the files that came."""
         return {oid: one.size for oid, one in self.objects.items() if one.kind == Kind.BLOB}
+
+    def find_plain(self, oid: Oid) -> int | None:
+        """Length of a file that was found plain; None of any other object."""
+        return self.objects[oid].size if oid in self._plain else None
 
     @property
     def is_kept(self) -> bool:
@@ -159,13 +175,13 @@ class ReceivedPack:
         """
         if offset >= self._end:
             raise MalformedBundleError("the pack ends inside an object")
-        kind, size, position = self._read_header(offset)
+        kind, size, position = read_entry_header(self.view, offset)
         if size > self._limits.object_bytes:
             raise _too_large("object_bytes", self._limits.object_bytes)
         base: int | Oid | None = None
         oid: Oid | None = None
         if kind == OFS_DELTA:
-            distance, position = self._read_distance(position)
+            distance, position = read_distance(self.view, position)
             base = offset - distance
             oid = self._find_offset(base)
         elif kind == REF_DELTA:
@@ -187,31 +203,6 @@ class ReceivedPack:
         if row is None:
             raise MalformedBundleError("a delta's base offset is not that of an object")
         return self.table.oid_of_row(row)
-
-    def _read_header(self, position: int) -> tuple[int, int, int]:
-        view = self.view
-        byte = view[position]
-        kind, size, shift = (byte >> 4) & 7, byte & 0x0F, 4
-        while byte & 0x80:
-            position += 1
-            byte = view[position]
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if shift > 46 or (byte == 0):
-                raise MalformedBundleError("an object's size is not in its shortest form")
-        return kind, size, position + 1
-
-    def _read_distance(self, position: int) -> tuple[int, int]:
-        view = self.view
-        byte = view[position]
-        distance = byte & 0x7F
-        while byte & 0x80:
-            position += 1
-            byte = view[position]
-            distance = ((distance + 1) << 7) | (byte & 0x7F)
-            if distance > len(view):
-                raise MalformedBundleError("a delta's base lies before the pack")
-        return distance, position + 1
 
     def _inflate(self, position: int, size: int) -> tuple[bytes, int]:
         """Inflate exactly ``size`` bytes; the stream must end there and nowhere else."""
@@ -320,6 +311,10 @@ class ReceivedPack:
         self.table.name(offset, oid)
         self.inflated_bytes += len(data)
         self._keep(oid, data)
+        if self._is_plain is not None and kind == Kind.BLOB:
+            self.spend(len(data))  # It takes about as long as inflating.
+            if self._is_plain(data):
+                self._plain.add(oid)
         return oid
 
     def _keep(self, oid: Oid, data: bytes) -> None:

@@ -27,6 +27,7 @@ class ObjectTreeReader:
         contains: Whether an object can be loaded.
         place: Where a file's bytes stand, for reading many of them in order; None if it does not
             matter.
+        find_plain: Length of a file that was found plain while it was received.
     """
 
     def __init__(
@@ -35,13 +36,16 @@ class ObjectTreeReader:
         load_tree: TreeLoader,
         load_blob: Callable[[Oid], bytes],
         contains: Callable[[Oid], bool],
+        *,
         place: Callable[[Oid], int] | None = None,
+        find_plain: Callable[[Oid], int | None] = lambda _: None,
     ) -> None:
         self._digest = digest
         self._load_tree = load_tree
         self._load_blob = load_blob
         self._contains = contains
         self._place = place
+        self._find_plain = find_plain
         self._entries: Mapping[RelativePath, BlobId] | None = None
         self._changed: dict[RelativePath, BlobId] = {}
 
@@ -90,6 +94,10 @@ class ObjectTreeReader:
         load = self._load_blob
         for path, oid in files:
             yield path, load(oid)
+
+    def plain_size(self, blob: BlobId) -> int | None:
+        """See `TreeReader.plain_size`."""
+        return self._find_plain(blob.raw)
 
     def _find(self, path: RelativePath) -> Oid:
         blob = self._changed.get(path) or self.entries().get(path)
@@ -153,4 +161,6 @@ def received_tree(
         return oid in pack.objects or objects.contains(oid)
 
     place = None if pack.is_kept else pack.place_of
-    return ObjectTreeReader(digest, load_tree, load_blob, contains, place)
+    return ObjectTreeReader(
+        digest, load_tree, load_blob, contains, place=place, find_plain=pack.find_plain
+    )

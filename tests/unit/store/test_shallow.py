@@ -24,8 +24,10 @@ from yoi_bundles.errors import (
     MalformedBundleError,
     MissingPrerequisiteError,
     StoreCorruptError,
+    TooLargeError,
 )
 from yoi_bundles.model.ids import CommitId, Digest
+from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import Advance
 from yoi_bundles.store import Repository, encode_bundle_header
 from yoi_bundles.store.boundary import Boundary, parse_shallow
@@ -334,3 +336,47 @@ def test_what_is_before_the_beginning_is_not_held(origin, line, held):
     with pytest.raises(BundleMissingError):
         held.get_revision(line[2].digest)
     assert held.digests() == (Digest(str(line[3].digest)),)
+
+
+def ask_plain(store, raw: bytes, limits: Limits = DEFAULT_LIMITS) -> dict[str, int | None]:
+    """What a content check is told of each file, where short ones are called plain."""
+    told = {}
+
+    def check_content(tree):
+        told.update({str(path): tree.plain_size(blob) for path, blob in tree.entries().items()})
+
+    upload = store.open_upload(limits)
+    upload.write(raw)
+    store.accept(
+        upload,
+        expected=None,
+        check_advance=lambda advance: None,
+        check_content=check_content,
+        is_plain=lambda data: len(data) < 60,
+    )
+    return told
+
+
+def test_files_of_a_first_bundle_are_looked_at_while_they_come(origin, line, held):
+    sizes = {
+        str(path): len(origin.tree(line[-2].digest).read(path))
+        for path in origin.tree(line[-2].digest).entries()
+    }
+    expected = {path: size if size < 60 else None for path, size in sizes.items()}
+    assert set(map(type, expected.values())) == {int, type(None)}
+
+    assert ask_plain(held, shallow_bytes(origin, line[-2].commit)) == expected
+    increment = bundle_bytes(origin, line[-1].commit, [line[-2].commit])
+    assert set(ask_plain(held, increment).values()) == {None}
+
+
+def test_looking_at_a_file_is_work(origin, line, held):
+    raw = shallow_bytes(origin, line[-1].commit)
+    sizes = [
+        len(origin.tree(line[-1].digest).read(p)) for p in origin.tree(line[-1].digest).entries()
+    ]
+    limits = Limits(inflated_bytes=sum(sizes) * 2)
+    with pytest.raises(TooLargeError) as caught:
+        ask_plain(held, raw, limits)
+    assert caught.value.facts["limit_name"] == "inflated_bytes"
+    assert receive(held, raw, limits=limits).is_new
