@@ -269,7 +269,7 @@ def _add_reports(app: FastAPI, backend: Backend, delivery: Delivery) -> None:
             raise ForbiddenError("a runtime reports only of itself")
         fleet.report(runtime_id, report)
 
-    answer_first(app, body=delivery.report)
+    answer_first(app, later=delivery.report)
 
     @app.get("/v1/browser/overview", tags=["browser"], dependencies=[BROWSER])
     def overview() -> BrowserOverview:
@@ -299,7 +299,7 @@ def _add_bundles(app: FastAPI, delivery: Delivery) -> None:
             response_class=Response,
             responses=BUNDLE_RESPONSES,
         )
-        answer_first(app, delivery.find_bundle)
+        answer_first(app, delivery.find_bundle, later=delivery.ask_bundle)
 
 
 def _add_channels(app: FastAPI, delivery: Delivery) -> None:

@@ -77,8 +77,16 @@ class Delivery:
             del self._building[question]
             built.set()
 
+    async def ask_bundle(self, scope: Scope, parts: Mapping[str, str], body: bytes) -> Response:
+        """As `bundle`; a `Later`.
+
+        Raises:
+            BundleError: There is another answer, which the documented route gives.
+        """
+        return await self.bundle(scope, parse_question(parts["digest"], scope["query_string"]))
+
     async def report(self, scope: Scope, parts: Mapping[str, str], body: bytes) -> Response | None:
-        """Take a Runtime's report of itself, as the documented route does; a `LeanBody`.
+        """Take a Runtime's report of itself, as the documented route does; a `Later`.
 
         Of those that come at once one has a thread, which writes them all.
 
