@@ -370,12 +370,11 @@ def test_files_of_a_first_bundle_are_looked_at_while_they_come(origin, line, hel
     assert set(ask_plain(held, increment).values()) == {None}
 
 
-def test_looking_at_a_file_is_work(origin, line, held):
-    raw = shallow_bytes(origin, line[-1].commit)
-    sizes = [
-        len(origin.tree(line[-1].digest).read(p)) for p in origin.tree(line[-1].digest).entries()
-    ]
-    limits = Limits(inflated_bytes=sum(sizes) * 2)
+def test_looking_at_a_file_is_work(origin, held):
+    texts = {f"prompts__n{number}": f"{number}" * 5000 for number in range(3)}
+    tip = origin.publish(make_files(**texts), make_draft()).revision
+    raw = bundle_bytes(origin, tip.commit)
+    limits = Limits(inflated_bytes=26_000)
     with pytest.raises(TooLargeError) as caught:
         ask_plain(held, raw, limits)
     assert caught.value.facts["limit_name"] == "inflated_bytes"
