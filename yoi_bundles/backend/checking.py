@@ -9,12 +9,13 @@ Source: docs/format.md, "Checking a tree"; docs/adr/0019 and 0021.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from yoi_bundles.backend.kept_checks import KeptChecks, KeptTree
 from yoi_bundles.content.cache import CheckedTrees, Rules
 from yoi_bundles.content.kept import KeptCheck, check_beside, count_plain_edits, keep_check
-from yoi_bundles.errors import InvalidManifestError
+from yoi_bundles.errors import InvalidManifestError, StoreCorruptError, StoreError
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId
@@ -75,9 +76,11 @@ class PublishChecks:
         is_cold = self._trees.newest(workspace, self._rules) is None
         found = None
         if is_cold and known is not None:
-            found = self._check_edits(tree, known.check, is_new=workspace not in self._saved)
-            if found is None and self._is_brief:
-                found = self._check_beside(workspace, tree, known.check)
+            # An older tree that is damaged is no reason to refuse a newer one.
+            with suppress(StoreCorruptError):
+                found = self._check_edits(tree, known.check, is_new=workspace not in self._saved)
+                if found is None and self._is_brief:
+                    found = self._check_beside(workspace, tree, known.check)
         return found or self._check_all(workspace, tree, is_news=is_cold or known is None)
 
     def _check_edits(self, tree: TreeReader, before: KeptCheck, *, is_new: bool) -> Checked | None:
@@ -126,23 +129,21 @@ class PublishChecks:
         return tree.digest
 
     def keep(self, store: Repository, check: KeptCheck | None) -> None:
-        """Let the next process know of a tree that is held now.
+        """Let the next process know of a tree that is held now; a failure is not told.
 
         Args:
             store: Where it is held.
             check: Of `check`.
-
-        Raises:
-            StoreCorruptError: A directory of the tree is damaged.
         """
         if check is None:
             return
         known = self._known.get(store.workspace)
         before = {} if known is None or len(known.measures) > _MOST_MEASURES else known.measures
-        tree = KeptTree(check, store.list_measures(check.digest, before))
-        self._kept.save(store.workspace, tree)
-        self._known[store.workspace] = tree
-        self._saved.add(store.workspace)
+        with suppress(StoreError):
+            tree = KeptTree(check, store.list_measures(check.digest, before))
+            self._kept.save(store.workspace, tree)
+            self._known[store.workspace] = tree
+            self._saved.add(store.workspace)
 
 
 def verify_files(files: Mapping[RelativePath, bytes], limits: Limits) -> Bundle:

@@ -52,7 +52,7 @@ class KeptChecks:
         try:
             table = json.loads(payload)
             return _decode(table) if table["rules"] == self._rules else None
-        except (ValueError, KeyError, TypeError, InvalidInputError):
+        except (ValueError, KeyError, TypeError, AttributeError, InvalidInputError):
             return None
 
     def save(self, workspace: WorkspaceId, tree: KeptTree) -> None:
@@ -74,12 +74,14 @@ def _decode(table: dict[str, Any]) -> KeptTree:
     """The opposite of `KeptChecks.save`.
 
     Raises:
-        ValueError, KeyError, TypeError, InvalidInputError: It does not fit.
+        ValueError, KeyError, TypeError, AttributeError, InvalidInputError: It does not fit.
     """
     check = KeptCheck(
         Digest.parse(table["digest"]),
         tuple(Finding.model_validate(finding) for finding in table["findings"]),
         frozenset(map(RelativePath, table["marked"])),
     )
-    measures = {bytes.fromhex(oid): Measure(*row) for oid, row in table["measures"].items()}
+    measures = {
+        bytes.fromhex(oid): Measure(*map(int, row)) for oid, row in table["measures"].items()
+    }
     return KeptTree(check, measures)

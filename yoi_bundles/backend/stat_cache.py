@@ -22,6 +22,7 @@ _MAGIC = b"yoi-bundles stat cache 1\n"
 _ROW = struct.Struct("<QqqQ")
 """Size, times and inode of one file."""
 _BLOB = 64
+_MISFITS = (ValueError, KeyError, TypeError, AttributeError, struct.error, InvalidInputError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class StatCache:
             return None
         try:
             return self._decode(payload)
-        except (ValueError, KeyError, TypeError, OSError, struct.error, InvalidInputError):
+        except (*_MISFITS, OSError):
             return None
 
     def save(self, published: Published) -> None:
@@ -90,7 +91,7 @@ class StatCache:
         """The opposite of `save`.
 
         Raises:
-            ValueError, KeyError, TypeError, struct.error, InvalidInputError: It does not fit.
+            Any of `_MISFITS`: It does not fit.
             OSError: The directory is not there.
         """
         line, _, rest = payload.partition(b"\n")

@@ -15,11 +15,14 @@ from yoi_bundles.content.check_tree import check_tree
 from yoi_bundles.errors import (
     ForbiddenMaterialError,
     InvalidManifestError,
+    StoreCorruptError,
+    StoreError,
     TooLargeError,
     UnsupportedDeclarationError,
 )
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+from yoi_bundles.store import Repository
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.readers import ObjectTreeReader
 
@@ -144,7 +147,8 @@ def test_other_rules_look_at_everything_again(publish, first, whole_checks, monk
 @pytest.mark.parametrize(
     "change",
     [{"rules": "f" * 64}, {"digest": "0" * 64}, {"digest": "x"}, {"findings": [{}]},
-     {"marked": 1}, {"measures": {"x": [1]}}, None],
+     {"marked": 1}, {"measures": {"x": [1]}}, {"measures": [1]},
+     {"measures": {"00": ["x", 1, 1, 1]}}, None],
 )  # fmt: skip
 def test_what_was_kept_of_something_else_is_not_used(
     publish, first, whole_checks, tmp_path, change
@@ -175,6 +179,24 @@ def test_a_command_reads_no_prompt_that_did_not_change(publish, first, is_brief,
     prompts = [path for path in read if str(path).startswith("prompts/")]
     assert (profile in read, prompts == []) == (True, is_brief)
     assert made.warnings == first.warnings
+
+
+def test_what_fails_after_a_publish_does_not_fail_it(publish, first, monkeypatch):
+    def fail(*arguments):
+        raise StoreError("a directory cannot be read")
+
+    monkeypatch.setattr(Repository, "list_measures", fail)
+
+    assert publish({CODER: b"Be exact.\n"}, base=first.revision.digest).is_new
+
+
+def test_an_older_tree_that_is_damaged_refuses_no_newer_one(publish, first, monkeypatch):
+    def fail(*arguments):
+        raise StoreCorruptError("a directory is missing")
+
+    monkeypatch.setattr("yoi_bundles.backend.checking.count_plain_edits", fail)
+
+    assert publish(FILES | {CODER: b"Be exact.\n"}).is_new
 
 
 def test_many_changes_are_kept_so_that_later_ones_are_few(publish, first, whole_checks):

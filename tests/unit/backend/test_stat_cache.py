@@ -165,7 +165,7 @@ def test_a_cache_that_is_not_whole_and_ours_is_as_if_it_were_not_there(
 @pytest.mark.parametrize(
     "change",
     [{"rules": "f" * 64}, {"inode": 1}, {"device": -1}, {"count": 3}, {"count": 10**9},
-     {"digest": "../x"}, {"workspace": None}, {"began_ns": None}],
+     {"count": -1}, {"digest": "../x"}, {"workspace": None}, {"began_ns": None}],
 )  # fmt: skip
 def test_a_whole_cache_of_something_else_is_not_used(publish, directory, tmp_path, change):
     publish()
