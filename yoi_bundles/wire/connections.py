@@ -17,6 +17,7 @@ from typing import Any
 
 import httptools
 from starlette.types import Scope
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from yoi_bundles.model.limits import KIB
@@ -52,6 +53,24 @@ class ConnectionLimits:
 
 
 DEFAULT_CONNECTION_LIMITS = ConnectionLimits()
+
+
+class _Flow(FlowControl):
+    """As the library's, but an event, which weighs as much as all else of it, only when needed."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.read_paused = False
+        self.write_paused = False
+
+    def pause_writing(self) -> None:
+        if not self.write_paused:
+            self._is_writable_event = asyncio.Event()
+        super().pause_writing()
+
+    async def drain(self) -> None:
+        if self.write_paused:
+            await super().drain()
 
 
 class _Pipeline(list[Any]):
@@ -105,6 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or say that there are too many."""
         super().connection_made(transport)
+        self.flow = _Flow(transport)
         if len(self.connections) > self.bounds.connections:
             self._refuse(503, "too many connections", {"retry-after": str(BUSY_SECONDS)})
             return

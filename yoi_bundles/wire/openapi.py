@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any
 
@@ -22,12 +23,11 @@ class DocumentedAPI(FastAPI):
         self.entrance: ASGIApp = super().__call__
         """What sees a request first; to be put around itself, before anything of the framework."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve; see `serve_with_waits`."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Serve; see `serve_with_waits`, whose frame is the only one that waits."""
         if scope["type"] == "http":
-            await serve_with_waits(self.entrance, scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+            return serve_with_waits(self.entrance, scope, receive, send)
+        return super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI 3.1 document, made once."""

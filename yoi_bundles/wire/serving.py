@@ -155,6 +155,7 @@ def make_config(
     return uvicorn.Config(
         app,
         http=cast("type[BoundedProtocol]", protocol),
+        interface="asgi3",
         ws="none",
         log_config=None,
         access_log=False,
