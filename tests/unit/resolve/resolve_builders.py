@@ -15,7 +15,6 @@ from yoi_bundles.model.declarations import (
     Manifest,
     Plugin,
     Profile,
-    Prompt,
     Provider,
     Tool,
     ToolPolicy,
@@ -33,6 +32,7 @@ from yoi_bundles.model.ids import (
     RelativePath,
     WorkspaceId,
 )
+from yoi_bundles.model.prompts import Prompt
 from yoi_bundles.model.request import BundleRef, CreateWorkerRequest, Intent
 from yoi_bundles.model.spec import Mode, Resolution
 from yoi_bundles.resolve import resolve
