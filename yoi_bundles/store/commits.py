@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -56,6 +57,9 @@ _ARMOUR = re.compile(
     rb"-----BEGIN SSH SIGNATURE-----\n(?: [A-Za-z0-9+/=]{1,76}\n)+ -----END SSH SIGNATURE-----"
 )
 _WHEN = re.compile(r"(?P<person>.*) (?P<seconds>[0-9]{1,12}) \+0000")
+_NUMBER_LINE = re.compile(r"^Bundle-Revision: ([1-9][0-9]{0,15})$", re.MULTILINE)
+_NOT_CANONICAL = "a commit is not in its canonical spelling"
+_KEPT_TRAILERS = 32
 _MAX_NUMBER = 2**53 - 1
 _MAX_SECONDS = 253_402_300_799
 """The last second of the year 9999."""
@@ -129,15 +133,25 @@ def encode_commit(
     if not 1 <= number <= _MAX_NUMBER:
         raise InvalidInputError("there is no room for another revision number")
     text = normalise_message(message) or f"Publish revision {number} of {workspace}"
-    head = [f"tree {digest}"]
-    head += [f"parent {parent}"] if parent is not None else []
-    who = f"{_format_person(provenance.published_by)} {_format_time(created_at)} +0000"
-    head += [f"author {who}", f"committer {who}"]
-    lines = "\n".join(head).encode("utf-8") + b"\n"
-    if signature is not None:
-        lines += b"gpgsig-sha256 " + signature.replace(b"\n", b"\n ") + b"\n"
     trailers = _encode_trailers(_trailers_of(workspace, number, provenance))
-    return lines + f"\n{text}\n\n{trailers}".encode()
+    head = _encode_head(digest, parent, created_at, provenance.published_by, signature)
+    return head + f"\n{text}\n\n{trailers}".encode()
+
+
+def _encode_head(
+    digest: Digest,
+    parent: CommitId | None,
+    created_at: datetime,
+    published_by: str,
+    signature: bytes | None,
+) -> bytes:
+    """All lines before the message."""
+    line = "" if parent is None else f"parent {parent}\n"
+    who = f"{_format_person(published_by)} {_format_time(created_at)} +0000"
+    lines = f"tree {digest}\n{line}author {who}\ncommitter {who}\n".encode()
+    if signature is None:
+        return lines
+    return lines + b"gpgsig-sha256 " + signature.replace(b"\n", b"\n ") + b"\n"
 
 
 def insert_signature(payload: bytes, signature: bytes) -> bytes:
@@ -232,15 +246,15 @@ def parse_commit(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> ParsedCommit:
     if signature is not None and _ARMOUR.fullmatch(signature) is None:
         raise MalformedBundleError("a commit's signature is not one of SSH in its armour")
     try:
-        revision = _read_revision(raw, match)
-        again = _encode_again(revision, signature)
+        revision, trailers = _read_revision(raw, match)
+        again = _encode_again(revision, trailers, signature)
     except UnsupportedDeclarationError:
         raise
     except (InvalidInputError, ValidationError, ValueError) as error:
         reason = error.message if isinstance(error, InvalidInputError) else type(error).__name__
         raise MalformedBundleError(f"a commit cannot be read: {reason}") from None
     if again != raw:
-        raise MalformedBundleError("a commit is not in its canonical spelling")
+        raise MalformedBundleError(_NOT_CANONICAL)
     start, end = match.span("signed") if signature is not None else (0, 0)
     return ParsedCommit(
         revision,
@@ -249,56 +263,79 @@ def parse_commit(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> ParsedCommit:
     )
 
 
-def _encode_again(revision: Revision, signature: bytes | None) -> bytes:
-    return encode_commit(
-        digest=revision.digest,
-        parent=revision.parent,
-        workspace=revision.workspace,
-        number=revision.number,
-        created_at=revision.created_at,
-        provenance=revision.provenance,
-        message=revision.message,
-        signature=None if signature is None else signature.replace(b"\n ", b"\n"),
+def _encode_again(revision: Revision, trailers: str, signature: bytes | None) -> bytes:
+    """The bytes of a revision, its trailers as they were spelt; `_read_trailers` compares those."""
+    head = _encode_head(
+        revision.digest,
+        revision.parent,
+        revision.created_at,
+        revision.provenance.published_by,
+        None if signature is None else signature.replace(b"\n ", b"\n"),
     )
+    return head + f"\n{normalise_message(revision.message)}\n\n{trailers}".encode()
 
 
-def _read_revision(raw: bytes, match: re.Match[bytes]) -> Revision:
-    """Meaning of a commit whose headers are in order; its spelling is compared afterwards."""
+def _read_revision(raw: bytes, match: re.Match[bytes]) -> tuple[Revision, str]:
+    """Meaning of a commit whose headers are in order, and its trailers.
+
+    The spelling of all but the trailers is compared afterwards.
+    """
     message, gap, block = raw[match.end() :].decode("utf-8").rpartition("\n\n")
     if not gap or not message:
         raise MalformedBundleError("a commit has no trailers")
-    trailers = _parse_trailers(block)
+    number, workspace, provenance = _read_trailers(block)
     when = _WHEN.fullmatch(match["author"].decode("utf-8"))
     if when is None or int(when["seconds"]) > _MAX_SECONDS:
         raise MalformedBundleError("a commit's author line has no name or no UTC time")
     parent = match["parent"]
-    dirty = trailers.get("Source-Dirty")
-    return Revision(
-        workspace=WorkspaceId.parse(trailers["Bundle-Workspace"]),
-        number=_parse_number(trailers["Bundle-Revision"]),
+    revision = Revision(
+        workspace=workspace,
+        number=number,
         commit=hash_commit(raw),
         digest=Digest(match["tree"].decode("ascii")),
         parent=None if parent is None else CommitId(parent.decode("ascii")),
         created_at=datetime.fromtimestamp(int(when["seconds"]), tz=UTC),
-        provenance=Provenance.model_validate(
-            {
-                "source_kind": trailers["Source-Kind"],
-                "source_uri": trailers["Source-Uri"],
-                "source_revision": trailers.get("Source-Revision"),
-                "source_dirty": None if dirty is None else dirty == "true",
-                "published_by": trailers["Published-By"],
-                "built_with": trailers["Built-With"],
-            }
-        ),
+        provenance=provenance,
         message=message,
         is_signed=match["signature"] is not None,
     )
+    return revision, block
 
 
-def _parse_number(text: str) -> int:
-    if re.fullmatch(r"[1-9][0-9]{0,15}", text) is None:
+def _read_trailers(block: str) -> tuple[int, WorkspaceId, Provenance]:
+    """Meaning of trailers in their canonical spelling.
+
+    Most of a line of history differ in the number alone: the rest is read once.
+    """
+    line = _NUMBER_LINE.search(block)
+    if line is None:
+        _parse_trailers(block)
         raise MalformedBundleError("Bundle-Revision is not a positive number")
-    return int(text)
+    number = int(line[1])
+    if number > _MAX_NUMBER:
+        raise MalformedBundleError("there is no room for another revision number")
+    return number, *_read_others(f"{block[: line.start(1)]}1{block[line.end(1) :]}")
+
+
+@lru_cache(maxsize=_KEPT_TRAILERS)
+def _read_others(block: str) -> tuple[WorkspaceId, Provenance]:
+    """Meaning of the trailers of a first revision but its number."""
+    trailers = _parse_trailers(block)
+    dirty = trailers.get("Source-Dirty")
+    workspace = WorkspaceId.parse(trailers["Bundle-Workspace"])
+    provenance = Provenance.model_validate(
+        {
+            "source_kind": trailers["Source-Kind"],
+            "source_uri": trailers["Source-Uri"],
+            "source_revision": trailers.get("Source-Revision"),
+            "source_dirty": None if dirty is None else dirty == "true",
+            "published_by": trailers["Published-By"],
+            "built_with": trailers["Built-With"],
+        }
+    )
+    if _encode_trailers(_trailers_of(workspace, 1, provenance)) != block:
+        raise MalformedBundleError(_NOT_CANONICAL)
+    return workspace, provenance
 
 
 def _parse_trailers(block: str) -> dict[str, str]:
