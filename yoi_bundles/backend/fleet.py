@@ -181,7 +181,7 @@ class Fleet:
         return RuntimeView.model_construct(
             runtime_id=known.runtime_id,
             endpoint=known.endpoint,
-            labels=known.labels,
+            labels=dict(known.labels),
             is_available=known.is_available,
             last_seen=known.last_seen,
             last_error=known.last_error,

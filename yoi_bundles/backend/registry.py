@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ from yoi_bundles.wire.messages import (
 )
 from yoi_bundles.wire.roles import CredentialView
 
+_KEPT_LABELS = 4096
 IDENTITIES = 16_384
 """Runtimes whose identity is kept in memory."""
 
@@ -57,13 +59,17 @@ class RuntimeIdentity:
     """What decides what a registered Runtime may see."""
 
     runtime_id: RuntimeId
-    labels: dict[Name, Label]
+    labels: Mapping[Name, Label]
 
 
 class RegistryCaller(CredentialView):
     """A Runtime's credential, with who that is."""
 
     runtime: RuntimeIdentity = Field(exclude=True)
+
+
+_CALLER_FIELDS = set(RegistryCaller.model_fields)
+"""One set for all: it would weigh more than the rest of a caller, and there is one each Runtime."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +192,7 @@ class Registry:
         # Without, if it is not registered, or not any more.
         with contextlib.suppress(BundleMissingError, InvalidInputError):
             identity = self.identify(RuntimeId.parse(owner.name))
-            return RegistryCaller(**dict(owner), runtime=identity)
+            return RegistryCaller.model_construct(_CALLER_FIELDS, **dict(owner), runtime=identity)
         return owner
 
     def _read_identity(self, runtime_id: RuntimeId) -> RuntimeIdentity:
@@ -343,11 +349,17 @@ def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
+@functools.lru_cache(_KEPT_LABELS)
+def _parse_labels(text: str) -> Mapping[Name, Label]:
+    """Labels as they are kept; the same ones of many Runtimes are one value."""
+    return MappingProxyType({Name(key): value for key, value in json.loads(text).items()})
+
+
 def _known(row: Row[tuple[str, ...]]) -> KnownRuntime:
     return KnownRuntime(
         runtime_id=RuntimeId(row.runtime_id),
         endpoint=row.endpoint,
-        labels={Name(key): value for key, value in json.loads(row.labels).items()},
+        labels=_parse_labels(row.labels),
         last_seen=_time(row.last_seen),
         last_failure=_time(row.last_failure),
         last_error=row.last_error,

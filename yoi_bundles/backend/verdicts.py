@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 
 from yoi_bundles.model.ids import ChannelName, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
@@ -25,7 +26,7 @@ class Verdicts:
     def is_visible(
         self,
         runtime_id: RuntimeId,
-        labels: dict[Name, Label],
+        labels: Mapping[Name, Label],
         workspace: WorkspaceId,
         channel: ChannelName,
     ) -> bool:

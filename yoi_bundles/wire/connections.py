@@ -41,7 +41,7 @@ class ConnectionLimits:
     """Bounds of the connections of one server."""
 
     connections: int = 8192
-    """At a time; one that waits for news takes about 15 KB."""
+    """At a time; one that waits for news takes about 10 KB."""
     head_seconds: float = 10.0
     """From the connection, or a request's first byte, to the end of the request's head."""
     idle_seconds: float = 30.0
@@ -89,6 +89,21 @@ class BoundedProtocol(HttpToolsProtocol):
         on_shutdown: Called when the server stops, for each connection.
         at_once: Asked for an answer before a task is made of a request; see `AtOnce`.
     """
+
+    # What the library keeps is just few enough that Python shares the names among all connections.
+    __slots__ = (
+        "_at_once",
+        "_count_refusal",
+        "_fruitless_bytes",
+        "_has_said_something",
+        "_head_timer",
+        "_is_answered",
+        "_is_in_head",
+        "_on_shutdown",
+        "_unread_timer",
+        "_when_left",
+        "bounds",
+    )
 
     def __init__(
         self,

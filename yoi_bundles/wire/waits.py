@@ -92,10 +92,9 @@ async def serve_with_waits(app: ASGIApp, scope: Scope, receive: Receive, send: S
     state = scope.setdefault("state", {})
     # A copy: what the framework notes in it goes with the framework's frames.
     await app(dict(scope), receive, send)
-    wait = state.pop(_PARKED, None)
-    if wait is not None:
+    if _PARKED in state:
         state[_WAITED] = True
-        await wait(scope.get("extensions", {}).get(LEFT, _never))
+        await state.pop(_PARKED)(scope.get("extensions", {}).get(LEFT, _never))
         await app(scope, receive, send)
 
 
