@@ -15,6 +15,8 @@ from bench.table import Record, median_ms
 
 _PROGRAM = Path(sys.executable).parent / "yoi-bundles"
 _AUTHOR = "Bench <bench@example.org>"
+_NO_BYTECODE = ("PYTHONDONTWRITEBYTECODE",)
+"""What would have each process compile every module anew."""
 
 
 def measure_commandline(stage: Stage, scale: Scale, record: Record) -> None:
@@ -28,7 +30,7 @@ def measure_commandline(stage: Stage, scale: Scale, record: Record) -> None:
         stage.publish_work()
         warm = time.perf_counter() - started
         stage.edit_work()
-        pairs.append((_publish(stage.root, stage.work), warm))
+        pairs.append((_publish(stage, stage.root), warm))
         head = str(stage.head().digest)
         git(stage.work, "add", "-A")
         assert git(stage.work, "write-tree") == head, "the CLI published something else"
@@ -36,7 +38,7 @@ def measure_commandline(stage: Stage, scale: Scale, record: Record) -> None:
     record.add("publish through the CLI, more than warm", size, median_ms(more))
     if size == scale.sizes[0]:
         runs = scale.runs + 1
-        helped = [_run("--help") for _ in range(runs)]
+        helped = [_run(stage, "--help") for _ in range(runs)]
         record.add("yoi-bundles --help", "", median_ms(helped[1:]))
         record.add("yoi-bundles publish, small workspace", size, _publish_small(stage, runs))
     git(stage.work, "commit", "-q", "-m", "Edits")
@@ -48,18 +50,20 @@ def _publish_small(stage: Stage, runs: int) -> float:
     taken = []
     for run in range(runs):
         data = stage.root / f"small-{run}"
-        taken.append(_publish(data, stage.work))
+        taken.append(_publish(stage, data))
         shutil.rmtree(data)
     return median_ms(taken[1:])
 
 
-def _publish(data: Path, work: Path) -> float:
-    return _run("publish", "--data", str(data), str(work))
+def _publish(stage: Stage, data: Path) -> float:
+    return _run(stage, "publish", "--data", str(data), str(stage.work))
 
 
-def _run(*arguments: str) -> float:
-    """Seconds that a process took."""
-    environment = os.environ | {"YOI_BUNDLES_AUTHOR": _AUTHOR}
+def _run(stage: Stage, *arguments: str) -> float:
+    """Seconds that a process took, with bytecode at hand as a program has that was installed."""
+    environment = {key: text for key, text in os.environ.items() if key not in _NO_BYTECODE}
+    environment["YOI_BUNDLES_AUTHOR"] = _AUTHOR
+    environment["PYTHONPYCACHEPREFIX"] = str(stage.root / "bytecode")
     started = time.perf_counter()
     subprocess.run([_PROGRAM, *arguments], check=True, capture_output=True, env=environment)
     return time.perf_counter() - started

@@ -7,7 +7,9 @@ increment include building the bundle file, and the Runtime's verified, durable 
 from __future__ import annotations
 
 import math
+import os
 import shutil
+import stat
 import statistics
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -33,6 +35,10 @@ FILES = 200
 _READS = 30
 """Look-ups of which one median is made."""
 
+_WALK = "walk"
+_BEYOND = "publish, beyond a walk"
+"""What a publish takes more than a look at each file, which it cannot do without."""
+
 Times = dict[str, float]
 """Seconds by work."""
 
@@ -48,6 +54,10 @@ def measure_growth(root: Path, scale: Scale, record: Record) -> None:
         for number in scale.history
     }
     by_held = _measure_held(root / "held", scale.held, scale.growth_runs)
+    for times in by_files.values():
+        times[_BEYOND] = times["publish"] - times.pop(_WALK)
+    for times in by_history.values():
+        del times[_WALK]
     _note("files", by_files, record)
     _note("revisions", by_history, record)
     _note("held bundles", by_held, record)
@@ -132,11 +142,12 @@ def _open_house(stack: ExitStack, root: Path, size: int, revisions: int) -> _Hou
 def _measure(root: Path, size: int, revisions: int, runs: int) -> Times:
     """Medians for one workspace."""
     say(f"growth: {size} files, {revisions} revisions")
-    taken: dict[str, list[float]] = {"full sync": [], "increment": [], "publish": []}
+    taken: dict[str, list[float]] = {"full sync": [], "increment": [], "publish": [], _WALK: []}
     with ExitStack() as stack:
         house = _open_house(stack, root, size, revisions)
         for run in range(runs + 1):
             house.edit()
+            walk = timed(lambda: _walk(house.root / "work"))
             publish = timed(house.publish)
             with house.open_runtime(f"rt-{run}") as runtime:
                 full = _timed_send(house, runtime, _head(house))
@@ -144,11 +155,27 @@ def _measure(root: Path, size: int, revisions: int, runs: int) -> Times:
                 one = _timed_send(house, runtime, house.publish())
             shutil.rmtree(house.root / f"rt-{run}")
             if run > 0:  # the first one warms up
-                for work, seconds in zip(taken, (full, one, publish), strict=True):
+                for work, seconds in zip(taken, (full, one, publish, walk), strict=True):
                     taken[work].append(seconds)
         reads = _measure_reads(house)
     shutil.rmtree(root)
     return {work: statistics.median(seconds) for work, seconds in taken.items()} | reads
+
+
+def _walk(directory: Path) -> int:
+    """Files below a directory, with one `stat` each: as little as a look at each can take."""
+    found, waiting = 0, [os.open(directory, os.O_RDONLY | os.O_DIRECTORY)]
+    while waiting:
+        place = waiting.pop()
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if stat.S_ISDIR(entry.stat(follow_symlinks=False).st_mode):
+                    flags = os.O_RDONLY | os.O_DIRECTORY
+                    waiting.append(os.open(entry.name, flags, dir_fd=place))
+                else:
+                    found += 1
+        os.close(place)
+    return found
 
 
 def _head(house: _House) -> Revision:

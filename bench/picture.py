@@ -17,6 +17,7 @@ _COLOURS = {
     "full sync": "#c2410c",
     "increment": "#1d4ed8",
     "publish": "#15803d",
+    "publish, beyond a walk": "#65a30d",
     "look-up by digest": "#7e22ce",
     "anything new?": "#0e7490",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,7 @@ file = "{secret}"
 [[tool]]
 tools = ["*"]
 """
+_OURS = "ours"
 _BATCHES = 9
 _BATCH_SECONDS = 0.05
 
@@ -93,16 +94,21 @@ def measure_resolving(root: Path, scale: Scale, record: Record) -> None:
         report = runtime.resolve(request)
         assert str(report.spec.profile) == CHAIN[-1]
         assert report.spec.bundle == digest
-        _settle(root, lambda: runtime.resolve(request))
-        warm = _median_us(lambda: runtime.resolve(request))
-        assert runtime.resolve(request) == report
-        bundle = raise_if_refused(check_files(files, digest=digest))
-        alone = _resolver_us(runtime, bundle, request)
+        # Before the peers are loaded: what they leave in memory would have to be looked through.
         first = _first_us(backend, runtime, files, 5 * scale.runs)
-    record.add("resolve, warm", FILES, warm)
+        _settle(root, lambda: runtime.resolve(request))
+        bundle = raise_if_refused(check_files(files, digest=digest))
+        times = _measure_warm(root, bundle, lambda: runtime.resolve(request), record)
+        assert runtime.resolve(request) == report
+        alone = _resolver_us(runtime, bundle, request)
+    record.add("resolve, warm", FILES, times[_OURS])
     record.add("resolve, warm, the resolver alone", FILES, alone)
     record.add("resolve, first time for a digest", FILES, first)
-    _measure_peers(root, bundle, warm, first, record)
+    for name in ("JSON load and merge", "Hydra", "OmegaConf", "rjsonnet"):
+        peer = times.get(name.partition(" ")[0])
+        record.add(f"resolve, warm, against {name}", FILES, times[_OURS], peer)
+    for name in ("Hydra", "OmegaConf"):
+        record.add(f"resolve, first time, against {name}", FILES, first, times.get(name))
 
 
 def _settle(root: Path, ask: Callable[[], object]) -> None:
@@ -174,20 +180,35 @@ def _resolver_us(runtime: Runtime, bundle: Bundle, request: CreateWorkerRequest)
 
 def _median_us(work: Callable[[], object]) -> float:
     """Median of batches, microseconds for each call."""
+    return _medians_us({"": work})[""]
+
+
+def _medians_us(works: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    """Medians of batches, microseconds for each call; one batch of each in turn."""
+    calls = {name: _count_calls(work) for name, work in works.items()}
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(_BATCHES):
+        for name, work in works.items():
+            started = time.perf_counter()
+            for _ in range(calls[name]):
+                work()
+            taken[name].append((time.perf_counter() - started) / calls[name])
+    return {name: statistics.median(seconds) * 1e6 for name, seconds in taken.items()}
+
+
+def _count_calls(work: Callable[[], object]) -> int:
+    """How many calls make a batch; they warm up, too."""
     started, calls = time.perf_counter(), 0
     while time.perf_counter() - started < _BATCH_SECONDS:
         work()
         calls += 1
-    batches = []
-    for _ in range(_BATCHES):
-        started = time.perf_counter()
-        for _ in range(calls):
-            work()
-        batches.append((time.perf_counter() - started) / calls)
-    return statistics.median(batches) * 1e6
+    return calls
 
 
-def _measure_peers(root: Path, bundle: Bundle, warm: float, first: float, record: Record) -> None:
+def _measure_warm(
+    root: Path, bundle: Bundle, ask: Callable[[], object], record: Record
+) -> dict[str, float]:
+    """Microseconds of ours and of each peer, in turn; the peers compose what ours does."""
     layers = [_table_of(bundle, name) for name in CHAIN]
     peers, absent = make_peers(root, layers)
     record.absent |= absent
@@ -197,15 +218,9 @@ def _measure_peers(root: Path, bundle: Bundle, warm: float, first: float, record
     ours = prepare_profile(bundle, Name(CHAIN[-1])).merged.profile
     own = {"description": ours.description, "extends": ours.extends}
     assert Profile.model_validate(wanted | own) == ours
-    times = {}
     for name, compose in peers.items():
         assert compose() == wanted, f"{name} composes something else"
-        times[name] = _median_us(compose)
-    record.add("resolve, warm, against JSON load and merge", FILES, warm, times.get("JSON"))
-    for name in ("Hydra", "OmegaConf", "rjsonnet"):
-        record.add(f"resolve, warm, against {name}", FILES, warm, times.get(name))
-    for name in ("Hydra", "OmegaConf"):
-        record.add(f"resolve, first time, against {name}", FILES, first, times.get(name))
+    return _medians_us({_OURS: ask, **peers})
 
 
 def _table_of(bundle: Bundle, name: str) -> Table:

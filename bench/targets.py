@@ -42,10 +42,12 @@ LINEAR = 1.15
 
 _AXES = (("files", "files"), ("revisions", "revisions"), ("held", "held bundles"))
 _FLAT_WORK = {
-    "files": ("increment", "publish", "look-up by digest", "anything new?"),
+    "files": (
+        "increment", "publish", "publish, beyond a walk", "look-up by digest", "anything new?",
+    ),
     "revisions": ("full sync", "increment", "publish", "look-up by digest", "anything new?"),
     "held": ("increment", "look-up by digest", "anything new?"),
-}
+}  # fmt: skip
 
 _SERVING = (
     Target("serving", "server CPU, fresh Runtime", 1 / 20, "git"),
