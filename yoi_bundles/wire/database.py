@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import mmap
 import os
 import sqlite3
 import threading
@@ -22,8 +20,6 @@ CHECKED_BYTES = 16 * 1024 * 1024
 """A database up to this size is checked whenever it is opened; a larger one by `doctor` alone."""
 REPAIR_HINT = "restore a backup, or salvage it with `repair --catalog`"
 _EPOCHS = 2**31
-_INDEX_HEAD_BYTES = 96
-"""Both copies of the head of a log's index."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -115,23 +111,17 @@ class Database:
 class _EpochReader:
     """Reads the epoch over a connection of its own, which is told when others have written.
 
-    Every commit changes the head of the index of the write-ahead log, which all processes share;
-    a reader of SQLite's decides by it what it sees. While its bytes are the same, so is the epoch,
-    and nothing is asked.
-
     Args:
         path: The database.
 
-    Source: SQLite, "WAL-mode File Format", 2.1 The WAL-Index Header; "Pragma statements",
-        ``user_version``.
+    Source: SQLite, "Pragma statements", ``data_version`` and ``user_version``.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._index: mmap.mmap | None = None
-        self._seen = b""
+        self._version = -1
         self._epoch = 0
 
     def read(self) -> int:
@@ -140,42 +130,30 @@ class _EpochReader:
         Raises:
             StoreError: The database failed.
         """
-        with self._lock:
-            try:
-                connection = self._connection or self._open()
-                # Looked at before the epoch is read: of a commit between, the next look tells.
-                seen = b"" if self._index is None else self._index[:_INDEX_HEAD_BYTES]
-                if seen != self._seen or not seen:
-                    self._epoch, self._seen = _read_epoch(connection), seen
+        try:
+            with self._lock:
+                if self._connection is None:
+                    self._connection = sqlite3.connect(
+                        self._path,
+                        timeout=BUSY_TIMEOUT_SECONDS,
+                        isolation_level=None,
+                        check_same_thread=False,
+                    )
+                execute = self._connection.execute
+                (version,) = execute("PRAGMA data_version").fetchone()
+                if version != self._version:
+                    (self._epoch,) = execute("PRAGMA user_version").fetchone()
+                    self._version = version
                 return self._epoch
-            except sqlite3.Error as error:
-                raise StoreError(f"the database failed: {error}") from error
-
-    def _open(self) -> sqlite3.Connection:
-        """Open the connection, and the index that it makes with its first read."""
-        connection = self._connection = sqlite3.connect(
-            self._path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        _read_epoch(connection)
-        # Without one, as in a file system that cannot share memory, each look asks the database.
-        index = self._path.with_name(f"{self._path.name}-shm")
-        with contextlib.suppress(OSError, ValueError), index.open("rb") as file:
-            self._index = mmap.mmap(file.fileno(), _INDEX_HEAD_BYTES, access=mmap.ACCESS_READ)
-        return connection
+        except sqlite3.Error as error:
+            raise StoreError(f"the database failed: {error}") from error
 
     def close(self) -> None:
         """Close the connection; another `read` opens a new one."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
-            if self._index is not None:
-                self._index.close()
-            self._connection, self._index, self._seen = None, None, b""
-
-
-def _read_epoch(connection: sqlite3.Connection) -> int:
-    (epoch,) = connection.execute("PRAGMA user_version").fetchone()
-    return int(epoch)
+                self._connection, self._version = None, -1
 
 
 def _add_new_columns(connection: Connection, tables: MetaData) -> None:

@@ -39,6 +39,8 @@ SMALL_BYTES = 64 * KIB
 
 _KEPT_PATHS = 1024
 """A fleet asks for few paths; the rest are matched again."""
+_KEPT_LENGTH = 256
+"""Longest path that is kept; none of ours is longer."""
 
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -138,7 +140,8 @@ class LeanAnswers:
     def _route_of(self, scope: Scope) -> tuple[LeanRoute | None, Mapping[str, str]]:
         if "caller" not in scope.get("state", ()):
             return None, {}
-        return self._match(scope["method"], scope["path"])
+        match = self._match if len(scope["path"]) <= _KEPT_LENGTH else self._match_anew
+        return match(scope["method"], scope["path"])
 
     def _match_anew(self, method: str, path: str) -> tuple[LeanRoute | None, Mapping[str, str]]:
         for lean in self._routes:
