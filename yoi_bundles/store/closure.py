@@ -9,14 +9,12 @@ Source: docs/format.md, "Receive"; git's connectivity check.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 from yoi_bundles.errors import (
     ForbiddenPathError,
     MalformedBundleError,
     MissingObjectError,
-    TooLargeError,
 )
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Revision
@@ -28,132 +26,14 @@ from yoi_bundles.store.directories import (
     parse_directory,
 )
 from yoi_bundles.store.history import History
+from yoi_bundles.store.measures import Measure, MeasureBook, add_measures
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid, TreeEntry
 from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.trees import compare_trees
 
-_MAX_MEASURES = 100_000
 _MAX_PARSED_TREES = 20_000
 _MAX_PARSED_ENTRIES = 100_000
-
-
-class Measure(NamedTuple):
-    """What a directory is as files, everything below it counted."""
-
-    files: int
-    size_bytes: int
-    depth: int
-    path_bytes: int
-
-    def verify(self, limits: Limits) -> None:
-        """Check against the bounds of one bundle.
-
-        Raises:
-            TooLargeError: Too many files or bytes.
-            ForbiddenPathError: Too deep, or a path too long.
-        """
-        if self.files > limits.files:
-            raise TooLargeError("a tree has too many files", limit=limits.files, limit_name="files")
-        if self.size_bytes > limits.tree_bytes:
-            raise TooLargeError(
-                "a tree's files are too large together",
-                limit=limits.tree_bytes,
-                limit_name="tree_bytes",
-            )
-        if self.depth > limits.tree_depth:
-            raise ForbiddenPathError(
-                "a tree is too deep", limit=limits.tree_depth, limit_name="tree_depth"
-            )
-        if self.path_bytes > limits.path_bytes:
-            raise ForbiddenPathError(
-                "a path is too long", limit=limits.path_bytes, limit_name="path_bytes"
-            )
-
-    def replace(
-        self,
-        removed: Iterable[tuple[TreeEntry, Measure | int]],
-        added: Iterable[tuple[TreeEntry, Measure | int]],
-    ) -> Measure | None:
-        """The measure of a directory after some of its entries were changed.
-
-        Args:
-            removed: Entries it has, with their measures.
-            added: Those it has instead.
-
-        Returns:
-            None if all entries must be looked at, since the deepest or longest may be gone.
-        """
-        old, new = add_measures(removed), add_measures(added)
-        if (old.depth == self.depth and new.depth < old.depth) or (
-            old.path_bytes == self.path_bytes and new.path_bytes < old.path_bytes
-        ):
-            return None
-        return Measure(
-            self.files - old.files + new.files,
-            self.size_bytes - old.size_bytes + new.size_bytes,
-            max(self.depth, new.depth),
-            max(self.path_bytes, new.path_bytes),
-        )
-
-
-def add_measures(entries: Iterable[tuple[TreeEntry, Measure | int]]) -> Measure:
-    """The measure of a directory from those of its entries.
-
-    Args:
-        entries: Each with the measure of a directory or the size of a file.
-    """
-    files = size_bytes = depth = path_bytes = 0
-    for (name, _, _), part in entries:
-        longest = len(name) if name.isascii() else len(name.encode("utf-8"))
-        if isinstance(part, int):
-            files += 1
-            size_bytes += part
-        else:
-            files += part.files
-            size_bytes += part.size_bytes
-            depth = max(depth, part.depth + 1)
-            longest += 1 + part.path_bytes
-        if longest > path_bytes:  # noqa: PLR1730  (a call for each entry costs more than the rest)
-            path_bytes = longest
-    return Measure(files, size_bytes, depth, path_bytes)
-
-
-class MeasureBook:
-    """Measures of held trees, computed once: an id never changes its meaning.
-
-    Args:
-        objects: Where trees and sizes are read.
-    """
-
-    def __init__(self, objects: ObjectDatabase) -> None:
-        self._objects = objects
-        self._known: dict[Oid, Measure] = {}
-
-    def learn(self, measures: Mapping[Oid, Measure]) -> None:
-        """Remember measures of trees that are held from now on."""
-        if len(self._known) + len(measures) > _MAX_MEASURES:
-            self._known = {}
-        self._known.update(measures)
-
-    def measure(self, tree: Oid) -> Measure:
-        """The measure of a held tree.
-
-        Raises:
-            StoreCorruptError: An object is missing or corrupt.
-        """
-        known = self._known.get(tree)
-        if known is None:
-            known = add_measures(
-                (entry, self.measure(entry.oid))
-                if entry.is_tree
-                else (entry, self._objects.blob_size(entry.oid))
-                for entry in self._objects.read_tree(tree)
-            )
-            if len(self._known) > _MAX_MEASURES:
-                self._known = {}
-            self._known[tree] = known
-        return known
 
 
 def _kind_of(is_tree: bool) -> Kind:
@@ -268,6 +148,29 @@ class ClosureCheck:
                 found[oid] = directory.entries
                 waiting += [entry.oid for entry in directory.entries if entry.is_tree]
         return found
+
+    def use_what_is_held(self, trees: Iterable[Oid]) -> None:
+        """Note as used what the checked trees name, although it is held and so was not looked at.
+
+        A bundle file may bring again what its prerequisite has, as one that brings a tip alone.
+
+        Args:
+            trees: Roots that passed `verify_tree`.
+        """
+        seen: set[Oid] = set()
+        waiting = [tree for tree in trees if tree in self._pack.objects]
+        while waiting:
+            tree = waiting.pop()
+            if tree in seen:
+                continue
+            seen.add(tree)
+            entries = self._load(tree).entries
+            self._pack.spend(len(entries) * ROW_COST_BYTES)
+            for entry in entries:
+                packed = self._pack.objects.get(entry.oid)
+                if packed is not None:
+                    self._use(entry.oid, packed.kind, _kind_of(entry.is_tree))
+                    waiting += [entry.oid] * entry.is_tree
 
     def _visit(self, tree: Oid, before: Oid | None, depth: int) -> Measure:
         known = self.measures.get(tree)

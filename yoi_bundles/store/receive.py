@@ -23,9 +23,10 @@ from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Advance, ReceivedCommit, Revision
 from yoi_bundles.model.tree import ContentCheck, FileCheck
 from yoi_bundles.store.bundlefile import MAIN_REF, BundleHeader, read_bundle_header
-from yoi_bundles.store.closure import ClosureCheck, HeldClosure, Measure, MeasureBook
+from yoi_bundles.store.closure import ClosureCheck, HeldClosure
 from yoi_bundles.store.history import History
 from yoi_bundles.store.line import Link, ReceivedLine, link_of, read_commit
+from yoi_bundles.store.measures import Measure, MeasureBook
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid, TreeEntry
 from yoi_bundles.store.packreader import ReceivedPack
@@ -227,6 +228,8 @@ class Receiver:
         for link in line.links:
             check.verify_tree(link.tree, before)
             before = link.tree
+        if len(pack.objects) > len(check.used) + len(line):
+            check.use_what_is_held(link.tree for link in line.links)
         extra = len(pack.objects) - len(check.used) - len(line)
         if extra:
             raise MalformedBundleError(

@@ -27,7 +27,6 @@ from yoi_bundles.model.revision import (
 from yoi_bundles.model.tree import ContentCheck, FileCheck, TreeChange, TreeReader
 from yoi_bundles.store.audit import Audit
 from yoi_bundles.store.bundlefile import BundleFileInfo
-from yoi_bundles.store.closure import Measure, MeasureBook
 from yoi_bundles.store.damage import list_set_aside
 from yoi_bundles.store.edit import build_on, list_measures
 from yoi_bundles.store.export import BundleWriter
@@ -37,6 +36,7 @@ from yoi_bundles.store.garbage import collect_garbage, drop_bundles
 from yoi_bundles.store.history import History
 from yoi_bundles.store.layout import LOCK_FILE, QUARANTINE, create_layout, read_workspace
 from yoi_bundles.store.mapped import map_file
+from yoi_bundles.store.measures import Measure, MeasureBook
 from yoi_bundles.store.mending import Mender
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Oid

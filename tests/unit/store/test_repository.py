@@ -31,9 +31,9 @@ from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.store import Repository, WorkspaceRepositories
 from yoi_bundles.store import objectdb as objectdb_module
 from yoi_bundles.store import refs as refs_module
-from yoi_bundles.store.closure import MeasureBook
 from yoi_bundles.store.faults import storage_faults, verification_faults
 from yoi_bundles.store.files import is_locked, replace_file, write_new_file
+from yoi_bundles.store.measures import MeasureBook
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import EMPTY_TREE, Kind
 from yoi_bundles.store.publish import write_pack
@@ -318,7 +318,7 @@ def test_small_caches_change_no_answer(published, peer, monkeypatch):
     monkeypatch.setattr(objectdb_module, "_TREE_CACHE_ENTRIES", 1)
     monkeypatch.setattr(objectdb_module, "_SIZE_CACHE_ENTRIES", 1)
     monkeypatch.setattr("yoi_bundles.store.history._CACHED_REVISIONS", 1)
-    monkeypatch.setattr("yoi_bundles.store.closure._MAX_MEASURES", 1)
+    monkeypatch.setattr("yoi_bundles.store.measures._MAX_MEASURES", 1)
     monkeypatch.setattr("yoi_bundles.store.closure._MAX_PARSED_TREES", 0)
     bases = []
     for i in range(4):

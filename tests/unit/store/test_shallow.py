@@ -338,6 +338,16 @@ def test_what_is_before_the_beginning_is_not_held(origin, line, held):
     assert held.digests() == (Digest(str(line[3].digest)),)
 
 
+@pytest.mark.parametrize("is_signed_on", [False, True], ids=["tip alone", "and its increment"])
+def test_objects_may_come_that_are_held_already(origin, line, held, is_signed_on):
+    receive(held, bundle_bytes(origin, line[1].commit))
+    if is_signed_on:
+        receive(held, bundle_bytes(origin, line[2].commit, [line[1].commit]))
+    assert receive(held, shallow_bytes(origin, line[2].commit)).is_new is not is_signed_on
+    assert held.find_head() == line[2]
+    assert run_git("fsck", "--full", "--strict", cwd=held.path) == ""
+
+
 def ask_plain(store, raw: bytes, limits: Limits = DEFAULT_LIMITS) -> dict[str, int | None]:
     """What a content check is told of each file, where short ones are called plain."""
     told = {}
