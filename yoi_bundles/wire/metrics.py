@@ -38,7 +38,7 @@ class _Times:
 
 
 class RequestMetrics(Collector):
-    """What is counted of one server's requests; used from its event loop alone.
+    """What is counted of one server's requests: in its event loop, and read in any thread.
 
     Numbers are kept as they are and named when somebody asks for them: the library's own counters
     take a lock each, and several frames.
@@ -74,13 +74,14 @@ class RequestMetrics(Collector):
         requests = CounterMetricFamily(
             "yoi_bundles_http_requests", "HTTP requests", labels=["method", "route", "status"]
         )
-        for (method, route, status), number in self._requests.items():
+        # Copies, in one step each: the event loop goes on counting.
+        for (method, route, status), number in list(self._requests.items()):
             requests.add_metric([method, route, str(status)], number)
         yield requests
         times = HistogramMetricFamily(
             "yoi_bundles_http_request_seconds", "Time to answer", labels=["route"]
         )
-        for route, one in self._times.items():
+        for route, one in list(self._times.items()):
             times.add_metric([route], list(_cumulated(one.buckets)), one.seconds)
         yield times
 

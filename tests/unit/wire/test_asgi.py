@@ -13,6 +13,7 @@ from collections import Counter
 import pytest
 from fastapi import Request
 from house import START, serving
+from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
 from yoi_bundles.errors import (
@@ -21,7 +22,9 @@ from yoi_bundles.errors import (
     UnauthenticatedError,
 )
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
+from yoi_bundles.wire import metrics
 from yoi_bundles.wire.asgi import BodyLimit, add_common, require_role
+from yoi_bundles.wire.metrics import RequestMetrics
 from yoi_bundles.wire.openapi import DocumentedAPI
 from yoi_bundles.wire.roles import CredentialView
 
@@ -252,6 +255,18 @@ def test_readiness_is_asked_each_time_and_needs_no_token(app, ask):
 
     assert (down.status, up.status) == (503, 200)
     assert ask("GET", "/livez", token=None)[0].status == 200
+
+
+def test_metrics_can_be_read_while_requests_are_counted(monkeypatch):
+    counted = RequestMetrics(CollectorRegistry())
+    counted.count("GET", "/a", 200, 0.01)
+
+    def add_and_go_on(family, labels, *numbers):
+        counted.count("GET", labels[-2] + "/a", 200, 0.01)
+
+    monkeypatch.setattr(metrics.CounterMetricFamily, "add_metric", add_and_go_on)
+    names = [family.name for family in counted.collect()]
+    assert names == ["yoi_bundles_http_requests", "yoi_bundles_http_request_seconds"]
 
 
 def test_metrics_count_by_template_and_by_known_methods_only(ask):
