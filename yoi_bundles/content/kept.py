@@ -9,12 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from yoi_bundles.content.layout import Place, find_place
-from yoi_bundles.content.parse import ParsedFile, is_plain_prompt, parse_file
-from yoi_bundles.model.bundle import Declared, Source
+from yoi_bundles.content.parse import ParsedFile, is_plain_prompt, parse_file, parse_plain
 from yoi_bundles.model.finding import Finding
-from yoi_bundles.model.ids import BlobId, Digest, PromptKey, RelativePath
+from yoi_bundles.model.ids import BlobId, Digest, RelativePath
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.model.prompts import Prompt
 from yoi_bundles.model.tree import TreeChange, TreeReader
 
 if TYPE_CHECKING:
@@ -109,12 +107,9 @@ def check_beside(
     changed = {one.path for one in changes}
 
     def parse(path: RelativePath, blob: BlobId) -> ParsedFile:
-        place = find_place(path) if path not in changed and path not in before.marked else None
-        if isinstance(place, Place) and place.kind == "prompt":
-            source = Source(path, blob)
-            prompt = Prompt(PromptKey(place.name))
-            return ParsedFile(source, place, 0, Declared(prompt, source))
-        return parse_file(path, blob, reader.read(path), limits)
+        is_as_it_was = path not in changed and path not in before.marked
+        made = parse_plain(path, blob, 0, limits) if is_as_it_was else None
+        return parse_file(path, blob, reader.read(path), limits) if made is None else made
 
     files = [parse(path, blob) for path, blob in reader.entries().items()]
     result = close_files(files, digest=reader.digest, limits=limits)
