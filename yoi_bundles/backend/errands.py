@@ -26,11 +26,16 @@ class Errands:
     Args:
         name: Of the thread, and in the log.
         work: Is told the workspace; whatever it raises of ours is logged.
+        rest_seconds: Time that is left to others before each piece of work.
     """
 
-    def __init__(self, name: str, work: Callable[[WorkspaceId], None]) -> None:
+    def __init__(
+        self, name: str, work: Callable[[WorkspaceId], None], *, rest_seconds: float = 0.0
+    ) -> None:
         self._name = name
         self._work = work
+        self._rest_seconds = rest_seconds
+        self._ended = threading.Event()
         self._lock = threading.Lock()
         self._due: set[WorkspaceId] = set()
         self._thread: threading.Thread | None = None
@@ -54,6 +59,7 @@ class Errands:
         """Begin nothing more; returns when what is under way is done."""
         with self._lock:
             self._is_closed = True
+            self._ended.set()
             self._due.clear()
             thread = self._thread
         if thread is not None:
@@ -64,6 +70,7 @@ class Errands:
         with suppress(OSError, AttributeError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         while True:
+            self._ended.wait(self._rest_seconds)
             with self._lock:
                 if not self._due:
                     self._thread = None

@@ -10,7 +10,11 @@ from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.store import BundleStore
 
 WARMED_BASES = 4
-"""Increments built for a revision; who holds something else has its file built when it asks."""
+"""Increments built for a revision, beside that on its parent; who holds something else has its file
+built when it asks."""
+REST_SECONDS = 0.2
+"""Between a publish and the build of a first bundle: Runtimes that wait for news ask at once, and a
+build would keep them waiting. Fresh ones come at any time."""
 
 
 class Warming:
@@ -31,27 +35,34 @@ class Warming:
         self._files = files
         self._find_store = find_store
         self._find_held = find_held
-        self._errands = Errands("warm", self._build)
+        self._increments = Errands("warm", self._build_increments)
+        self._first = Errands("warm first", self._build_first, rest_seconds=REST_SECONDS)
 
     def begin(self, workspace: WorkspaceId) -> None:
         """Build for the newest revision soon; what was not begun for an older one is dropped."""
-        self._errands.begin(workspace)
+        self._increments.begin(workspace)
+        self._first.begin(workspace)
 
     def close(self) -> None:
-        """Begin nothing more; returns when the build under way is done."""
-        self._errands.close()
+        """Begin nothing more; returns when the builds under way are done."""
+        self._increments.close()
+        self._first.close()
 
-    def _build(self, workspace: WorkspaceId) -> None:
+    def _build_increments(self, workspace: WorkspaceId) -> None:
         store = self._find_store(workspace)
         target = None if store is None else store.find_head()
         if store is None or target is None:
             return
-        for digest in self._find_held(workspace, WARMED_BASES):
-            held = store.find_revision(digest)
-            if self._errands.is_outdated(workspace):
+        held = map(store.find_revision, self._find_held(workspace, WARMED_BASES))
+        bases = [target.parent, *(one.commit for one in held if one is not None)]
+        for base in dict.fromkeys(bases):
+            if self._increments.is_outdated(workspace):
                 return
-            if held is not None and held.commit != target.commit:
-                self._files.get(store, target, (held.commit,))
-        # Last: fewest ask for it, and the first one of a workspace takes longest.
-        if not self._errands.is_outdated(workspace):
+            if base is not None and base != target.commit:
+                self._files.get(store, target, (base,))
+
+    def _build_first(self, workspace: WorkspaceId) -> None:
+        store = self._find_store(workspace)
+        target = None if store is None else store.find_head()
+        if store is not None and target is not None:
             self._files.get(store, target, (), is_shallow=True)

@@ -30,31 +30,33 @@ def hold(house, backend, name, *revisions) -> None:
         backend._registry.note_bundle(RuntimeId(name), noted)
 
 
-def built(backend) -> set[str]:
-    """Scopes of the files that were built."""
-    thread = backend._warming._errands._thread
-    if thread is not None:
-        thread.join(20)
-    return {path.stem.partition("-")[2] for path in backend._files._root.rglob("*.bundle")}
+def built(backend, target=None) -> set[str]:
+    """Scopes of the files that were built, or of those for one revision."""
+    for errands in (backend._warming._increments, backend._warming._first):
+        thread = errands._thread
+        if thread is not None:
+            thread.join(20)
+    stems = [path.stem for path in backend._files._root.rglob("*.bundle")]
+    wanted = "" if target is None else str(target.commit)
+    return {stem.partition("-")[2] for stem in stems if stem.startswith(wanted)}
 
 
 def test_what_most_runtimes_took_last_is_built_for_the_next_revision(house, backend, monkeypatch):
     monkeypatch.setattr(warming, "WARMED_BASES", 2)
     line = [house.publish(backend, prompts__role__coder=f"\n{text}\n").revision for text in "abcd"]
-    before = built(backend)
     for number, held in enumerate([line[:1], line[:2], line[1:2], line[1:3], line[:3]]):
         hold(house, backend, f"rt-{number}", *held)
 
-    house.publish(backend, prompts__role__coder="\nBe exact.\n")
+    head = house.publish(backend, prompts__role__coder="\nBe exact.\n").revision
 
-    assert built(backend) - before == {str(line[1].commit), str(line[2].commit)}
+    assert built(backend, head) == {"tip", *(str(line[place].commit) for place in (1, 2, 3))}
 
 
 def test_the_first_bundle_is_there_before_a_fresh_runtime_asks(house, backend):
-    house.publish(backend)
+    parent = house.publish(backend).revision
     assert built(backend) == {"full"}
     head = house.publish(backend, prompts__role__coder="\nBe exact.\n").revision
-    assert built(backend) == {"full", "tip"}
+    assert built(backend) == {"full", "tip", str(parent.commit)}
 
     file = backend._files.find_ready(head, (), is_shallow=True)
     assert file == backend.bundle_file(head.digest, is_shallow=True)
@@ -78,14 +80,14 @@ def test_a_build_that_fails_is_logged_and_the_next_one_goes_on(house, backend, c
     place = house.root / "backend" / "bundle-files"
     shutil.rmtree(place)
     place.write_text("in the way")
-    house.publish(backend, prompts__role__coder="\nBe exact.\n")
+    second = house.publish(backend, prompts__role__coder="\nBe exact.\n").revision
     built(backend)
     assert "store_error" in caplog.text
 
     place.unlink()
     house.publish(backend, prompts__role__coder="\nBe quick.\n")
 
-    assert built(backend) == {str(first.commit), "tip"}
+    assert built(backend) == {str(first.commit), str(second.commit), "tip"}
 
 
 def test_after_the_close_nothing_is_built(house, backend):
