@@ -28,7 +28,7 @@ from yoi_bundles.store.packwriter import OFS_DELTA, PACK_HEADER_BYTES, REF_DELTA
 
 _SMALLEST_ENTRY_BYTES = 9
 """One header byte and the shortest zlib stream."""
-_KEPT_BYTES = 8 * 1024 * 1024
+_KEPT_BYTES = 4 * 1024 * 1024
 _KEPT_DELTA_BYTES = 8 * 1024 * 1024
 _KEPT_OVERHEAD_BYTES = 200
 """What it costs to remember a few bytes."""
