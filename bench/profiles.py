@@ -20,6 +20,7 @@ from bench.stage import POLICY, PROVENANCE, VISIBILITY
 from bench.workload import WORKSPACE, edit, make_files, write_changed, write_files
 from yoi_bundles.backend.publisher import WorkspacePublisher
 from yoi_bundles.backend.service import Backend
+from yoi_bundles.cli.service_manager import settle_memory
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.runtime.service import Runtime
 
@@ -53,6 +54,8 @@ def _profile_all(root: Path, size: int, runs: int) -> None:
         assert first is not None
         holder = stack.enter_context(Runtime.open(root / "holder", policy=policy))
         _sync(backend, holder, first)
+        # As servers do; else the collector of cycles stands in the figures of whoever allocates.
+        settle_memory()
         for turn in range(1, runs + 1):
             after = edit(files, turn)
             write_changed(work, files, after)
