@@ -5,6 +5,7 @@ The app behind is small: these bounds hold before there is a request.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import itertools
@@ -296,3 +297,37 @@ def test_a_connection_that_is_lost_is_forgotten_at_once(monkeypatch):
         assert len(made) == 3
     finally:
         gc.enable()
+
+
+def test_a_connection_that_breaks_with_another_request_waiting_is_no_error(monkeypatch, caplog):
+    made, is_lost, answered = [], asyncio.Event(), threading.Event()
+
+    class Noted(BoundedProtocol):
+        def connection_made(self, transport) -> None:
+            super().connection_made(transport)
+            made.append(transport)
+
+        def connection_lost(self, exc) -> None:
+            super().connection_lost(exc)
+            is_lost.set()
+
+    app = make_app()
+
+    @app.get("/break")
+    async def broken() -> list[int]:
+        made[0].abort()
+        await is_lost.wait()
+        return []
+
+    async def answer(scope, receive, send) -> None:
+        try:
+            await app(scope, receive, send)
+        finally:
+            answered.set()
+
+    monkeypatch.setattr(serving_module, "BoundedProtocol", Noted)
+    with serving(answer) as base, connect(base) as connection:
+        connection.sendall(f"GET /break HTTP/1.1\r\n{HEAD}\r\n".encode() + ASK)
+        assert answered.wait(GIVE_UP_SECONDS)
+
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

@@ -17,8 +17,13 @@ from typing import Any
 
 import httptools
 from starlette.types import Scope
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from yoi_bundles.model.limits import KIB
 from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, encode_http_problem
@@ -100,6 +105,7 @@ class BoundedProtocol(HttpToolsProtocol):
         "_is_answered",
         "_is_in_head",
         "_on_shutdown",
+        "_running",
         "_unread_timer",
         "_when_left",
         "bounds",
@@ -123,6 +129,7 @@ class BoundedProtocol(HttpToolsProtocol):
         # 700 bytes of each connection.
         self.pipeline = _Pipeline()  # type: ignore[assignment]
         self._is_answered = False
+        self._running: RequestResponseCycle | None = None
         self._when_left: Callable[[], None] | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
@@ -151,10 +158,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_unread_timer()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
+        if self._running is not None:
+            # The library tells the newest request alone, which may wait behind this one.
+            self._running.disconnected = True
+            self._running.message_event.set()
         if self._when_left is not None:
             self._when_left()
-        # Both name this connection: it would stay until there is a collection of all garbage.
-        self.scope = self.cycle = None  # type: ignore[assignment]
+        # All name this connection: it would stay until there is a collection of all garbage.
+        self._running = self.scope = self.cycle = None  # type: ignore[assignment]
 
     def call_when_left(self, callback: Callable[[], None] | None) -> None:
         """Call this one when the connection is lost: a request waits, and reads nothing."""
@@ -262,6 +273,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if is_last:
             self.transport.close()
         self.on_response_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         """A part of a body."""
