@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from yoi_bundles.content.check import check_files
-from yoi_bundles.content.parse import blob_id_of, is_plain, parse_file, parse_plain
+from yoi_bundles.content.parse import blob_id_of, parse_file
+from yoi_bundles.content.plain import find_plain, parse_plain
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.limits import Limits
 
@@ -99,14 +100,37 @@ def verify_shape_of_findings(files: dict[str, bytes]) -> None:
 @example("prompts/a.md", b"x" * 2001)
 def test_of_plain_bytes_a_prompt_says_what_it_says_when_it_is_read(name, data):
     path, blob, limits = RelativePath(name), blob_id_of(data), Limits(file_bytes=2000)
-    made = parse_plain(path, blob, len(data), limits) if is_plain(data) else None
+    made = parse_plain(path, blob, len(data), limits) if find_plain([data])[0] else None
     assert made in (None, parse_file(path, blob, data, limits))
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        *"\n\t x:=>\"'`/{+",
+        "\x07\r\x85\u202eéİ－",
+        *("{{", "+++\n", "Say what you expect. ", "password: ", "https://", "0a" * 8, "a" * 15),
+    ]
+)
+
+
+TEXTS = st.lists(FRAGMENTS, max_size=8).map(lambda parts: "".join(parts).encode())
+
+
+@given(st.lists(TEXTS | CONTENTS, max_size=9))
+@example([b"token:", b'"a"'])
+@example([b"a" * 9, b"a" * 9])
+@example([b"a" * 16, b"", b"a" * 15])
+@example(["é".encode()[:1], "é".encode()[1:]])
+@example([b"one {", b"{two}}", b"three\x07", b"four"])
+def test_what_is_said_of_a_file_does_not_depend_on_those_beside_it(files):
+    assert find_plain(files) == [find_plain([data])[0] for data in files]
 
 
 def test_ordinary_prompts_are_plain_and_others_are_not():
     plain = b'Read the ledger first; say what you expect: "42". It\'s {fine}.\n'
     assert parse_plain(RelativePath("prompts/a.md"), blob_id_of(plain), len(plain)) is not None
-    assert is_plain(plain)
+    assert find_plain([plain]) == [True]
     assert parse_plain(RelativePath("profiles/a.toml"), blob_id_of(plain), len(plain)) is None
-    for data in (b"\r\n", b"\xff", b"{{name}}", b"+++\n+++\n", b"k: ghp_" + b"A1b2" * 9, b"\x07"):
-        assert not is_plain(data)
+    others = (b"\r\n", b"\xff", b"{{name}}", b"+++\n+++\n", b"k: ghp_" + b"A1b2" * 9, b"\x07")
+    assert find_plain([*others, plain]) == [False] * 6 + [True]
+    assert find_plain([]) == []

@@ -22,7 +22,8 @@ from yoi_bundles.content.findings import (
 )
 from yoi_bundles.content.inheritance import find_extends_faults
 from yoi_bundles.content.layout import MANIFEST_PATH
-from yoi_bundles.content.parse import ParsedFile, blob_id_of, parse_file, parse_plain
+from yoi_bundles.content.parse import ParsedFile, blob_id_of, parse_file
+from yoi_bundles.content.plain import parse_plain
 from yoi_bundles.content.profile_rules import find_policy_faults, find_profile_rule_faults
 from yoi_bundles.content.references import find_reference_faults
 from yoi_bundles.content.unused import find_unused
@@ -106,16 +107,16 @@ def parse_files(
         blobs: Path → blob id of every file.
         read_all: Gives the bytes of files, in any order.
         limits: As for `check_files`.
-        plain_size: Length of a file of which `is_plain` is known to be true, which is not read.
+        plain_size: Length of a file that `find_plain` has found plain, which is not read.
     """
     if len(blobs) > limits.files:
         return excess(f"{len(blobs)} files are more than {limits.files}")
 
     def parse_each() -> Iterator[ParsedFile]:
         waiting: list[RelativePath] = []
-        for path in order:
-            size = plain_size(blobs[path])
-            made = None if size is None else parse_plain(path, blobs[path], size, limits)
+        for path, blob in blobs.items():
+            size = plain_size(blob)
+            made = None if size is None else parse_plain(path, blob, size, limits)
             if made is None:
                 waiting.append(path)
             else:
@@ -123,18 +124,17 @@ def parse_files(
         for path, data in read_all(waiting):
             yield parse_file(path, blobs[path], data, limits)
 
-    order = sorted(blobs, key=str)
-    parsed: dict[RelativePath, ParsedFile] = {}
+    parsed: list[ParsedFile] = []
     count = size_bytes = 0
     for made in parse_each():
-        parsed[made.source.file] = made
+        parsed.append(made)
         size_bytes += made.size_bytes
         count += len(made.findings)
         if size_bytes > limits.tree_bytes:
             return excess(f"all files together are larger than {limits.tree_bytes} bytes")
         if count > limits.findings * _PATIENCE:
-            return _give_up(list(parsed.values()), limits)
-    return [parsed[path] for path in order]
+            return _give_up(parsed, limits)
+    return sorted(parsed, key=lambda file: str(file.source.file))
 
 
 def close_files(

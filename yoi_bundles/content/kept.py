@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from yoi_bundles.content.layout import Place, find_place
-from yoi_bundles.content.parse import ParsedFile, is_plain_prompt, parse_file, parse_plain
+from yoi_bundles.content.parse import ParsedFile, is_plain_prompt, parse_file
+from yoi_bundles.content.plain import parse_plain
 from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import BlobId, Digest, RelativePath
 from yoi_bundles.model.limits import Limits

@@ -1,7 +1,7 @@
 """Which rules a text can match at all, told from its shape: most prose can match none.
 
 Nearly every secret is a long run of characters that tokens are made of, and prose has no such run.
-Two byte translations and two searches find that out at the speed of memory; only a text that fails
+One byte translation and a few searches find that out at the speed of memory; only a text that fails
 is searched for the rules' keywords. The filter never drops a rule that would match: a test compares
 it with the rules alone.
 
@@ -10,7 +10,7 @@ Source: docs/format.md, "Forbidden material".
 
 from __future__ import annotations
 
-import string
+import re
 from collections.abc import Sequence
 
 from yoi_bundles.content.material_rules import RULES, Rule
@@ -22,18 +22,15 @@ RUN_LENGTH = 16
 FOLDED = "\u0130\u0131\u017f\u212a"
 """Letters beyond ASCII that a pattern which ignores case takes for ASCII ones."""
 
-_RUN = TOKEN_CLASS * RUN_LENGTH
+RUN = TOKEN_CLASS * RUN_LENGTH
+"""What to look for in the classes of a text, of `classify`."""
 
-# A slash counts as a quote: with a colon before it, it may begin an address with a password.
-_MARKS = bytes(
-    0x3A if byte in b":=>" else 0x22 if byte in b"\"'`/" else byte for byte in range(256)
+_ASSIGNMENTS = tuple(
+    (mark, re.compile(mark + rb"[\t-\r\x1c-\x20\x80-\xff]*+[\"'`/]")) for mark in (b":", b"=", b">")
 )
-_NOT_ASCII_OR_SPACE = bytes(
-    byte
-    for byte in range(256)
-    if byte >= 0x80 or chr(byte) in string.whitespace + "\x1c\x1d\x1e\x1f"
-)
-_ASSIGNMENT = b':"'
+"""A mark, and it with something like a quote after it, at most space and letters beyond ASCII
+between. A slash counts as a quote: with a colon before it, it may begin an address with a password.
+One pattern for each mark, as the search for a pattern that begins with one byte is quick."""
 
 _SHORT = tuple(rule for rule in RULES if rule.id in {"url-password", "assigned-secret"})
 """Rules whose secret may be short."""
@@ -50,11 +47,20 @@ def select_rules(text: str, data: bytes, classes: bytes) -> Sequence[Rule]:
         data: It in UTF-8.
         classes: Those of its bytes, of `classify`.
     """
-    if _RUN in classes or (not text.isascii() and any(letter in text for letter in FOLDED)):
+    if RUN in classes or (not text.isascii() and any(letter in text for letter in FOLDED)):
         return _find_present(text, RULES, _KEYWORDS)
-    if _ASSIGNMENT in data.translate(_MARKS, _NOT_ASCII_OR_SPACE):
+    if any(pattern.search(data) for pattern in assignments_in(data)):
         return _find_present(text, _SHORT, _SHORT_KEYWORDS)
     return ()
+
+
+def assignments_in(data: bytes) -> list[re.Pattern[bytes]]:
+    """Patterns of which one is found before every secret that is shorter than `RUN_LENGTH`.
+
+    Args:
+        data: A text in UTF-8; patterns that cannot match in it are left out.
+    """
+    return [pattern for mark, pattern in _ASSIGNMENTS if mark in data]
 
 
 def _find_present(text: str, rules: Sequence[Rule], keywords: frozenset[str]) -> list[Rule]:

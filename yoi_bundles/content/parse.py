@@ -7,15 +7,15 @@ by blob id; what files say about one another is looked at later, in `references`
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from yoi_bundles.content.findings import MATERIAL, PATH, TOO_LARGE, finding_at, shown_file
-from yoi_bundles.content.front_matter import FENCE, parse_front_matter
+from yoi_bundles.content.front_matter import parse_front_matter
 from yoi_bundles.content.layout import Place, find_place
 from yoi_bundles.content.material import MAX_MATCHES, Match, scan_text
-from yoi_bundles.content.material_filter import select_rules
 from yoi_bundles.content.shape import classify
-from yoi_bundles.content.text import decode_text, find_text
+from yoi_bundles.content.text import decode_text
 from yoi_bundles.content.variables import find_variable_faults
 from yoi_bundles.errors import ForbiddenPathError
 from yoi_bundles.model.bundle import Declared, Source
@@ -26,6 +26,8 @@ from yoi_bundles.model.paths import parse_tree_path
 from yoi_bundles.model.prompts import Prompt, PromptHeader
 
 _TOO_MANY_SECRETS = f"this file holds more than {MAX_MATCHES} texts that look like secrets"
+_KEPT_FILES = 512
+_KEPT_FILE_BYTES = 4 * 1024
 _PLAIN_HEADER = PromptHeader()
 """Of a prompt without a fence."""
 
@@ -76,45 +78,10 @@ def parse_file(
     return parsed
 
 
-def is_plain(data: bytes) -> bool:
-    """Whether a prompt of these bytes is sound text that says nothing but itself.
-
-    What `parse_plain` says of it then needs no second look at the bytes.
-    """
-    classes = classify(data)
-    text = find_text(data, classes)
-    return (
-        text is not None
-        and not text.startswith(FENCE)
-        and not ("{" in text and "{{" in text)
-        and not select_rules(text, data, classes)
-    )
-
-
-def parse_plain(
-    path: RelativePath, blob: BlobId, size: int, limits: Limits = DEFAULT_LIMITS
-) -> ParsedFile | None:
-    """What `parse_file` says of a prompt whose bytes are plain; None if it has to be asked.
-
-    Args:
-        path: Where it stands in the tree.
-        blob: Id of bytes of which `is_plain` is true.
-        size: Their length.
-        limits: As for `parse_file`.
-    """
-    place = find_place(path)
-    if isinstance(place, Finding) or place.kind != "prompt" or size > limits.file_bytes:
-        return None
-    try:
-        parse_tree_path(str(path), limits)
-    except ForbiddenPathError:
-        return None
-    return _plain_prompt(Source(path, blob), place, size, ())
-
-
-def _plain_prompt(
-    source: Source, place: Place, size: int, faults: tuple[Finding, ...]
+def make_plain_prompt(
+    source: Source, place: Place, size: int, faults: tuple[Finding, ...] = ()
 ) -> ParsedFile:
+    """A prompt without a header."""
     prompt = Prompt(PromptKey(place.name), _PLAIN_HEADER)
     return ParsedFile(source, place, size, Declared(prompt, source), faults)
 
@@ -126,6 +93,14 @@ def _parse_bytes(path: RelativePath, blob: BlobId, data: bytes, limits: Limits) 
         return ParsedFile(source, None, size, findings=(place,))
     if size > limits.file_bytes:
         return ParsedFile(source, place, size, findings=(_too_large(path, limits),))
+    if size <= _KEPT_FILE_BYTES and place.kind not in ("prompt", "workflow-text"):
+        return _parse_small(path, blob, place, data)
+    return _parse_sized(source, place, data)
+
+
+def _parse_sized(source: Source, place: Place, data: bytes) -> ParsedFile:
+    """A file that has a place and may be as large as it is: what it says depends on no limit."""
+    path, size = source.file, len(data)
     classes = classify(data)
     text = decode_text(path, data, classes)
     if isinstance(text, Finding):
@@ -139,6 +114,12 @@ def _parse_bytes(path: RelativePath, blob: BlobId, data: bytes, limits: Limits) 
     # No list may excuse a file that is not looked at to its end.
     fault = Finding(file=shown_file(path), code=MATERIAL, message=_TOO_MANY_SECRETS)
     return parsed._replace(matches=matches, findings=(*parsed.findings, fault))
+
+
+@lru_cache(_KEPT_FILES)
+def _parse_small(path: RelativePath, blob: BlobId, place: Place, data: bytes) -> ParsedFile:
+    """As `_parse_sized`: the builtin files are part of most trees, and TOML is slow to parse."""
+    return _parse_sized(Source(path, blob), place, data)
 
 
 def _parse_text(source: Source, place: Place, text: str, size: int) -> ParsedFile:
@@ -172,7 +153,7 @@ def _parse_prompt(source: Source, place: Place, text: str, size: int) -> ParsedF
         return ParsedFile(source, place, size, findings=(fault,))
     if parts.header is None:
         faults = find_variable_faults(_PLAIN_HEADER, parts, source)
-        return _plain_prompt(source, place, size, tuple(faults))
+        return make_plain_prompt(source, place, size, tuple(faults))
     from yoi_bundles.content.toml_files import parse_header
 
     source, declared, findings = parse_header(source, parts.header)

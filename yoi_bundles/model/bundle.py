@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from yoi_bundles.model.ids import BlobId, Digest, Name, PromptKey, RelativePath
 
@@ -28,18 +28,12 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 """Where in a TOML file: table names, keys and array positions."""
 
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
-
-
-def _nothing() -> Mapping[Any, Any]:
-    """One empty table for all: ten thousand prompts have no keys."""
-    return _NOTHING
-
+"""One empty table for all: ten thousand prompts have no keys."""
 
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """One file of the tree and where its keys stand in it.
 
     Args:
@@ -48,7 +42,7 @@ class Source:
 
     file: RelativePath
     blob: BlobId
-    lines: Mapping[KeyPath, int] = field(default_factory=_nothing)
+    lines: Mapping[KeyPath, int] = _NOTHING
 
     def line_of(self, path: KeyPath) -> int:
         """Line of a key, or of the nearest table around it; 1 if nothing is known."""
@@ -59,13 +53,12 @@ class Source:
         return 1
 
 
-@dataclass(frozen=True, slots=True)
-class Declared(Generic[T_co]):
+class Declared(NamedTuple, Generic[T_co]):
     """A declaration, its place, and its file's table as written (for merging along ``extends``)."""
 
     value: T_co
     source: Source
-    table: Mapping[str, Any] = field(default_factory=_nothing)
+    table: Mapping[str, Any] = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)

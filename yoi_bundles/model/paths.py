@@ -118,6 +118,20 @@ def verify_siblings(names: Iterable[str]) -> None:
         seen[folded] = name
 
 
+def is_plain_path(text: str, limits: Limits = DEFAULT_LIMITS) -> bool:
+    """Whether a path is one that `parse_tree_path` need not look at closely; most are.
+
+    Args:
+        text: Names with ``/`` between them.
+        limits: As for `parse_tree_path`.
+    """
+    return (
+        len(text) <= min(limits.name_bytes, limits.path_bytes, RelativePath.max_length)
+        and text.count("/") <= limits.tree_depth
+        and _PLAIN_PATH.fullmatch(text) is not None
+    )
+
+
 def parse_tree_path(text: str, limits: Limits = DEFAULT_LIMITS) -> RelativePath:
     """Turn text into a path whose every name may stand in a tree.
 
@@ -128,11 +142,7 @@ def parse_tree_path(text: str, limits: Limits = DEFAULT_LIMITS) -> RelativePath:
     Raises:
         ForbiddenPathError: A name is unsafe, or the path is too long or too deep.
     """
-    if (
-        len(text) <= min(limits.name_bytes, limits.path_bytes, RelativePath.max_length)
-        and text.count("/") <= limits.tree_depth
-        and _PLAIN_PATH.fullmatch(text)
-    ):
+    if is_plain_path(text, limits):
         return RelativePath(text)
     names = text.split("/")
     for name in names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -71,15 +71,15 @@ class TreeReader(Protocol):
         ...
 
     def plain_size(self, blob: BlobId) -> int | None:
-        """Length of a file that a `FileCheck` has called plain while it came; else None."""
+        """Length of a file that a `PlainCheck` has called plain while it came; else None."""
         ...
 
 
 ContentCheck: TypeAlias = Callable[[TreeReader], None]
 """Step 9 of receive: raises if the tree's content may not be accepted."""
 
-FileCheck: TypeAlias = Callable[[bytes], bool]
-"""Whether a file is plain: a `ContentCheck` need not read it, wherever it stands.
+PlainCheck: TypeAlias = Callable[[Sequence[bytes]], Sequence[bool]]
+"""Which of some files are plain: a `ContentCheck` need not read them, wherever they stand.
 
 Asked while the bytes are in memory, of files whose place nobody has verified; takes no longer than
 inflating them.

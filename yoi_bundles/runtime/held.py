@@ -11,7 +11,7 @@ from pathlib import Path
 
 from yoi_bundles.content.cache import CheckedTrees
 from yoi_bundles.content.check_tree import verify_content
-from yoi_bundles.content.parse import is_plain
+from yoi_bundles.content.plain import find_plain
 from yoi_bundles.errors import (
     BundleError,
     BundleMissingError,
@@ -143,7 +143,7 @@ class HeldBundles:
                 limits=receive_limits(policy),
                 cache=self.checked,
             ),
-            is_plain=is_plain,
+            find_plain=find_plain,
         )
         if not result.is_new:
             # What is held is no step, so nobody has looked at its signature under this policy.

@@ -18,13 +18,14 @@ from typing import NamedTuple, TypeAlias
 
 from yoi_bundles.errors import MalformedBundleError, MissingObjectError, TooLargeError
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.model.tree import FileCheck
+from yoi_bundles.model.tree import PlainCheck
 from yoi_bundles.store.deltas import apply_delta, read_size
 from yoi_bundles.store.mapped import SLICE_BYTES, forget_pages, read_slices
 from yoi_bundles.store.objects import OID_BYTES, Kind, Oid, hash_object
 from yoi_bundles.store.packheaders import read_distance, read_entry_header
 from yoi_bundles.store.packtable import PackTable
 from yoi_bundles.store.packwriter import OFS_DELTA, PACK_HEADER_BYTES, REF_DELTA, PackEntry
+from yoi_bundles.store.plainfiles import PlainFiles
 
 _SMALLEST_ENTRY_BYTES = 9
 """One header byte and the shortest zlib stream."""
@@ -57,8 +58,8 @@ class ReceivedPack:
         view: The pack's bytes, from ``PACK`` to the end of the file.
         limits: Bounds.
         find_base: Finds bases that are not in the pack.
-        is_plain: Told of the bytes of every file while they are in memory; what it answers is for
-            `find_plain`.
+        find_plain: Asked about every file while its bytes are in memory; what it answers is for
+            `plain_size`.
 
     Raises:
         MalformedBundleError: Any deviation from the format, at construction.
@@ -71,13 +72,12 @@ class ReceivedPack:
         view: memoryview,
         limits: Limits,
         find_base: BaseLoader,
-        is_plain: FileCheck | None = None,
+        find_plain: PlainCheck | None = None,
     ) -> None:
         self.view = view
         self._limits = limits
         self._find_base = find_base
-        self._is_plain = is_plain
-        self._plain: set[Oid] = set()
+        self._plain = None if find_plain is None else PlainFiles(find_plain)
         self._end = len(view) - OID_BYTES
         self._work_left = limits.inflated_bytes
         self._kept: OrderedDict[Oid, bytes] = OrderedDict()
@@ -91,6 +91,8 @@ class ReceivedPack:
         self.inflated_bytes = 0
         self._scan()
         self._resolve_external()
+        if self._plain is not None:
+            self._plain.ask()
 
     @property
     def entries(self) -> list[PackEntry]:
@@ -101,9 +103,9 @@ class ReceivedPack:
         """Lengths of the files that came."""
         return {oid: one.size for oid, one in self.objects.items() if one.kind == Kind.BLOB}
 
-    def find_plain(self, oid: Oid) -> int | None:
+    def plain_size(self, oid: Oid) -> int | None:
         """Length of a file that was found plain; None of any other object."""
-        return self.objects[oid].size if oid in self._plain else None
+        return None if self._plain is None or oid not in self._plain else self.objects[oid].size
 
     @property
     def is_kept(self) -> bool:
@@ -311,10 +313,9 @@ class ReceivedPack:
         self.table.name(offset, oid)
         self.inflated_bytes += len(data)
         self._keep(oid, data)
-        if self._is_plain is not None and kind == Kind.BLOB:
+        if self._plain is not None and kind == Kind.BLOB:
             self.spend(len(data))  # It takes about as long as inflating.
-            if self._is_plain(data):
-                self._plain.add(oid)
+            self._plain.add(oid, data)
         return oid
 
     def _keep(self, oid: Oid, data: bytes) -> None:

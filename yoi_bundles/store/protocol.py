@@ -20,7 +20,7 @@ from yoi_bundles.model.revision import (
     Revision,
     RevisionDraft,
 )
-from yoi_bundles.model.tree import ContentCheck, FileCheck, TreeChange, TreeReader
+from yoi_bundles.model.tree import ContentCheck, PlainCheck, TreeChange, TreeReader
 from yoi_bundles.store.bundlefile import BundleFileInfo
 from yoi_bundles.store.quarantine import Upload
 
@@ -296,7 +296,7 @@ class BundleStore(Protocol):
         expected: Digest | None,
         check_advance: AdvanceCheck,
         check_content: ContentCheck,
-        is_plain: FileCheck | None = None,
+        find_plain: PlainCheck | None = None,
     ) -> ReceiveResult:
         """Verify a bundle file and make it visible, or leave no trace of it; durable on return.
 
@@ -308,7 +308,7 @@ class BundleStore(Protocol):
             expected: The bundle it was announced as.
             check_advance: Raises if the workspace may not take this step.
             check_content: Raises if the tip's files may not be accepted.
-            is_plain: Asked of every file of a bundle file that builds on nothing; `check_content`
+            find_plain: Asked of every file of a bundle file that builds on nothing; `check_content`
                 is told by its reader's ``plain_size``.
 
         Raises:

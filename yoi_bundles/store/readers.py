@@ -27,7 +27,7 @@ class ObjectTreeReader:
         contains: Whether an object can be loaded.
         place: Where a file's bytes stand, for reading many of them in order; None if it does not
             matter.
-        find_plain: Length of a file that was found plain while it was received.
+        plain_size: Length of a file that was found plain while it was received.
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class ObjectTreeReader:
         contains: Callable[[Oid], bool],
         *,
         place: Callable[[Oid], int] | None = None,
-        find_plain: Callable[[Oid], int | None] = lambda _: None,
+        plain_size: Callable[[Oid], int | None] = lambda _: None,
     ) -> None:
         self._digest = digest
         self._load_tree = load_tree
         self._load_blob = load_blob
         self._contains = contains
         self._place = place
-        self._find_plain = find_plain
+        self._plain_size = plain_size
         self._entries: Mapping[RelativePath, BlobId] | None = None
         self._changed: dict[RelativePath, BlobId] = {}
 
@@ -97,7 +97,7 @@ class ObjectTreeReader:
 
     def plain_size(self, blob: BlobId) -> int | None:
         """See `TreeReader.plain_size`."""
-        return self._find_plain(blob.raw)
+        return self._plain_size(blob.raw)
 
     def _find(self, path: RelativePath) -> Oid:
         blob = self._changed.get(path) or self.entries().get(path)
@@ -162,5 +162,5 @@ def received_tree(
 
     place = None if pack.is_kept else pack.place_of
     return ObjectTreeReader(
-        digest, load_tree, load_blob, contains, place=place, find_plain=pack.find_plain
+        digest, load_tree, load_blob, contains, place=place, plain_size=pack.plain_size
     )

@@ -21,7 +21,7 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Advance, ReceivedCommit, Revision
-from yoi_bundles.model.tree import ContentCheck, FileCheck
+from yoi_bundles.model.tree import ContentCheck, PlainCheck
 from yoi_bundles.store.bundlefile import MAIN_REF, BundleHeader, read_bundle_header
 from yoi_bundles.store.closure import ClosureCheck, HeldClosure
 from yoi_bundles.store.history import History
@@ -81,14 +81,14 @@ class Receiver:
         self._measures = measures
 
     def verify(
-        self, view: memoryview, limits: Limits, is_plain: FileCheck | None = None
+        self, view: memoryview, limits: Limits, find_plain: PlainCheck | None = None
     ) -> Received:
         """Steps 2 and 4 to 7: everything that does not depend on where this repository stands.
 
         Args:
             view: The whole bundle file.
             limits: Bounds.
-            is_plain: Asked of every file, if nothing is held that it could build on.
+            find_plain: Asked of every file, if nothing is held that it could build on.
 
         Raises:
             MalformedBundleError: Bytes that do not follow their format, or that nothing needs.
@@ -106,8 +106,8 @@ class Receiver:
         try:
             prerequisites = self._find_prerequisites(header)
             if len(prerequisites) < len(header.prerequisites):
-                return self._verify_first(view, header, limits, is_plain)
-            return self._verify(view, header, prerequisites, limits, is_plain)
+                return self._verify_first(view, header, limits, find_plain)
+            return self._verify(view, header, prerequisites, limits, find_plain)
         except StoreCorruptError as error:
             if not header.prerequisites:
                 raise
@@ -120,11 +120,11 @@ class Receiver:
             ) from error
 
     def _verify_first(
-        self, view: memoryview, header: BundleHeader, limits: Limits, is_plain: FileCheck | None
+        self, view: memoryview, header: BundleHeader, limits: Limits, find_plain: PlainCheck | None
     ) -> Received:
         """A tip that came alone: it needs nothing of the parent that it names."""
         try:
-            received = self._verify(view, header, {}, limits, is_plain)
+            received = self._verify(view, header, {}, limits, find_plain)
         except MissingObjectError as error:
             # An increment for a store that has lost what it builds on.
             raise self._missing(header.prerequisites[0]) from error
@@ -138,14 +138,14 @@ class Receiver:
         header: BundleHeader,
         prerequisites: dict[CommitId, Revision],
         limits: Limits,
-        is_plain: FileCheck | None,
+        find_plain: PlainCheck | None,
     ) -> Received:
         # (4) one pass over the pack.
         pack = ReceivedPack(
             view[header.size_bytes :],
             limits,
             self._objects.find if prerequisites else lambda oid: None,
-            None if prerequisites else is_plain,
+            None if prerequisites else find_plain,
         )
         line, base = self._read_line(pack, header, prerequisites, limits)
         check = self._verify_closure(pack, line, base, prerequisites, limits)

@@ -24,7 +24,7 @@ from yoi_bundles.model.revision import (
     Revision,
     RevisionDraft,
 )
-from yoi_bundles.model.tree import ContentCheck, FileCheck, TreeChange, TreeReader
+from yoi_bundles.model.tree import ContentCheck, PlainCheck, TreeChange, TreeReader
 from yoi_bundles.store.audit import Audit
 from yoi_bundles.store.bundlefile import BundleFileInfo
 from yoi_bundles.store.damage import list_set_aside
@@ -318,7 +318,7 @@ class Repository(AbstractContextManager["Repository"]):
         expected: Digest | None,
         check_advance: AdvanceCheck,
         check_content: ContentCheck,
-        is_plain: FileCheck | None = None,
+        find_plain: PlainCheck | None = None,
     ) -> ReceiveResult:
         """Verify a bundle file and make it visible, or leave no trace of it; durable on return.
 
@@ -327,7 +327,7 @@ class Repository(AbstractContextManager["Repository"]):
             expected: The bundle it was announced as.
             check_advance: Raises if the workspace may not take this step.
             check_content: Raises if the tip's files may not be accepted.
-            is_plain: Asked of the files of a first bundle, which `check_content` is told.
+            find_plain: Asked of the files of a first bundle, which `check_content` is told.
 
         Raises:
             VerificationError: The family of everything that is wrong with what came.
@@ -341,7 +341,7 @@ class Repository(AbstractContextManager["Repository"]):
             verification_faults("read the bundle file"),
             map_file(upload.open_for_reading()) as view,
         ):
-            received = receiver.verify(view, upload.limits, is_plain)
+            received = receiver.verify(view, upload.limits, find_plain)
             current = self._writer.find_current(received)
             if not self._writer.is_held(received.tip, current):
                 check_advance(receiver.make_advance(received, current))

@@ -183,3 +183,18 @@ def test_a_lazy_index_is_the_index() -> None:
     assert len(lazy) == 7
     assert lazy["b", 0, "c", 0] == 4
     assert lazy.get(("z",)) is None
+
+
+def test_a_small_file_is_parsed_once_and_judged_under_every_limit():
+    path, data = RelativePath("profiles/a.toml"), b'description = "Reads."\n'
+    blob = blob_id_of(data)
+    first, again = (parse_file(path, blob, data) for _ in range(2))
+    assert first.declared is not None
+    assert again.declared is first.declared
+
+    elsewhere = parse_file(RelativePath("profiles/b.toml"), blob, data)
+    assert (str(elsewhere.source.file), elsewhere.place) == ("profiles/b.toml", ("profile", "b"))
+    small = parse_file(path, blob, data, Limits(file_bytes=len(data) - 1))
+    assert [finding.code for finding in small.findings] == ["too_large"]
+    other = parse_file(path, blob, b"schema = 1\n" + data)
+    assert [finding.code for finding in other.findings] == ["unsupported_declaration"]

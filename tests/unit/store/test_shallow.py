@@ -362,7 +362,7 @@ def ask_plain(store, raw: bytes, limits: Limits = DEFAULT_LIMITS) -> dict[str, i
         expected=None,
         check_advance=lambda advance: None,
         check_content=check_content,
-        is_plain=lambda data: len(data) < 60,
+        find_plain=lambda files: [len(data) < 60 for data in files],
     )
     return told
 
