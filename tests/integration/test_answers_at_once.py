@@ -84,6 +84,17 @@ def test_the_bytes_on_the_wire_are_the_same(pair, method, lines, is_at_once):
     assert any(pair.answered) == is_at_once
 
 
+@pytest.mark.parametrize("line", [(), ("Expect: 100-continue",)])
+def test_an_answer_after_a_wait_is_the_same_on_the_wire(pair, line):
+    etag = f'If-None-Match: "{pair.revision.commit}"'
+    slow, quick = pair.ask(f"GET {CHANNEL}", etag, "Prefer: wait=1", *line)
+
+    assert slow == quick
+    assert slow.startswith(b"HTTP/1.1 304 Not Modified\r\n")
+    # Word that it is to be waited for, and the answer.
+    assert pair.answered == [True, True]
+
+
 def test_one_who_reads_nothing_is_not_answered_ahead(pair):
     """Else the answers to a few heads would fill the memory."""
     path = f"/v1/config-bundles/{pair.revision.digest}?history=full"

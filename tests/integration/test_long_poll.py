@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import socket
 import threading
 import time
 from http.client import HTTPConnection
 
 import pytest
 from house import TEAM, serving
+from raw_http import connect, head
 
 from yoi_bundles.backend.app import create_app
 from yoi_bundles.model.request_limits import RequestLimits
 
 GIVE_UP_SECONDS = 20
 SOON_SECONDS = 5
+CHANNEL = f"/v1/workspaces/{TEAM}/channels/main"
 
 
 class Poll:
@@ -23,13 +27,18 @@ class Poll:
 
     def __init__(self, url: str, token: str, etag: str, *, wait: int = 50) -> None:
         self.connection = HTTPConnection(url.removeprefix("http://"), timeout=GIVE_UP_SECONDS)
+        self._token, self._wait = token, wait
+        self.ask_again(etag)
+
+    def ask_again(self, etag: str) -> None:
+        """On the same connection, when there was an answer."""
         self.connection.request(
             "GET",
-            f"/v1/workspaces/{TEAM}/channels/main",
+            CHANNEL,
             headers={
-                "Authorization": f"Bearer {token}",
+                "Authorization": f"Bearer {self._token}",
                 "If-None-Match": etag,
-                "Prefer": f"respond-async, wait={wait}",
+                "Prefer": f"respond-async, wait={self._wait}",
             },
         )
         self.status = 0
@@ -69,6 +78,17 @@ class Desk:
         poll = Poll(self.url, self.token, self.etag, **options)
         self._stack.callback(poll.close)
         return poll
+
+    def raw(self, data: bytes) -> socket.socket:
+        """A connection that has sent these bytes behind a poll."""
+        connection = self._stack.enter_context(connect(self.url))
+        lines = (f"If-None-Match: {self.etag}", "Prefer: wait=50")
+        connection.sendall(head(f"GET {CHANNEL}", self.token, *lines) + data)
+        return connection
+
+    def tasks(self) -> int:
+        """How many the server has."""
+        return len(asyncio.all_tasks(self.waits._loop))
 
     def until(self, waiting: int) -> None:
         """Return when so many wait; the first poll opens the repository first."""
@@ -190,3 +210,75 @@ def test_a_wait_counts_once_in_rate_and_metrics(house, desk):
     text = client.request("GET", "/metrics").body.decode()
     counted = [line for line in text.splitlines() if "channel}" in line and "_total" in line]
     assert sorted(line.rpartition("status=")[2] for line in counted) == ['"200"} 1.0', '"304"} 1.0']
+
+
+def test_who_waits_has_no_task(desk):
+    made = desk()
+    made.poll()
+    made.until(1)
+    before = made.tasks()
+    for _ in range(4):
+        made.poll()
+    made.until(5)
+
+    assert made.tasks() == before
+
+
+def read_all(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize("is_apart", [False, True], ids=["together", "later"])
+def test_a_request_behind_one_that_waits_has_its_turn_after(house, desk, is_apart):
+    made = desk(requests_per_second=0.001, burst_requests=1)  # nobody is counted twice
+    last = head("GET /livez", made.token, "Connection: close")
+    connection = made.raw(b"" if is_apart else last)
+    made.until(1)
+    before = made.tasks()
+    connection.sendall(last * is_apart)
+    end = time.monotonic() + GIVE_UP_SECONDS
+    while is_apart and made.tasks() == before:
+        assert time.monotonic() < end, "what followed was not read"
+    made.until(1)
+    revision = house.publish(made.backend, prompts__role__coder="\nBe exact.\n").revision
+    received = read_all(connection)
+
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == 2
+    assert received.index(str(revision.commit).encode()) < received.index(b'{"status":"ok"}')
+
+
+def test_nonsense_behind_a_request_that_waits_does_not_spoil_its_answer(house, desk):
+    made = desk()
+    connection = made.raw(b"")
+    made.until(1)
+    connection.sendall(b"\r\n\x00 is no request\r\n\r\n")
+    house.publish(made.backend, prompts__role__coder="\nBe exact.\n")
+    received = read_all(connection)
+
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nconnection: close\r\n" in received
+    assert received.count(b"HTTP/1.1 ") == 1
+
+
+def test_who_leaves_is_counted_and_forgotten(house, desk):
+    made = desk()
+    poll = made.poll()
+    made.until(1)
+    poll.connection.sock.shutdown(socket.SHUT_RDWR)
+    made.until(0)
+
+    client = house.client(made.url, None)
+    end = time.monotonic() + GIVE_UP_SECONDS
+    while b'channel}",status="304"} 1.0' not in client.request("GET", "/metrics").body:
+        assert time.monotonic() < end, "it is not counted"
+
+
+def test_the_same_connection_waits_again(house, desk):
+    made = desk()
+    poll = made.poll()
+    for text in ("Be exact.", "Be brief."):
+        made.until(1)
+        house.publish(made.backend, prompts__role__coder=f"\n{text}\n")
+        assert poll.answer() == 200
+        made.etag = poll.headers["etag"]
+        poll.ask_again(made.etag)

@@ -69,8 +69,8 @@ class AuthenticationMiddleware:
         try:
             caller = scope["state"]["caller"] = self._authenticate(_token_of(scope))
             answer = self._app.at_once(scope)
-            if answer is not None:
-                # Nothing waits from here on, so it ends with its beginning.
+            if answer is not None and not has_waited(scope):
+                # Nothing that counts as under way follows, so it ends with its beginning.
                 self._throttle.begin(caller.name)
                 self._throttle.end(caller.name)
         except BundleError:

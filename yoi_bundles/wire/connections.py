@@ -18,7 +18,6 @@ from typing import Any
 import httptools
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -26,9 +25,18 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from yoi_bundles.model.limits import KIB
+from yoi_bundles.wire.connection_parts import (
+    Flow,
+    ParkedRequest,
+    Pipeline,
+    TakenUp,
+    encode_head,
+    make_parser,
+    same_address,
+)
 from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, encode_http_problem
 from yoi_bundles.wire.responses import EncodedResponse
-from yoi_bundles.wire.waits import LEFT
+from yoi_bundles.wire.waits import LEFT, Parked, state_of_parked, state_of_waited
 
 BUSY_SECONDS = 5
 """What a caller is told to wait when there are too many connections."""
@@ -46,7 +54,7 @@ class ConnectionLimits:
     """Bounds of the connections of one server."""
 
     connections: int = 8192
-    """At a time; one that waits for news takes about 10 KB."""
+    """At a time; one that waits for news takes about 5 KB."""
     head_seconds: float = 10.0
     """From the connection, or a request's first byte, to the end of the request's head."""
     idle_seconds: float = 30.0
@@ -58,31 +66,6 @@ class ConnectionLimits:
 
 
 DEFAULT_CONNECTION_LIMITS = ConnectionLimits()
-
-
-class _Flow(FlowControl):
-    """As the library's, but an event, which weighs as much as all else of it, only when needed."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self.read_paused = False
-        self.write_paused = False
-
-    def pause_writing(self) -> None:
-        if not self.write_paused:
-            self._is_writable_event = asyncio.Event()
-        super().pause_writing()
-
-    async def drain(self) -> None:
-        if self.write_paused:
-            await super().drain()
-
-
-class _Pipeline(list[Any]):
-    """Requests that came before their turn, the newest first; as much of a deque as is used."""
-
-    def appendleft(self, request: object) -> None:
-        self.insert(0, request)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -105,7 +88,9 @@ class BoundedProtocol(HttpToolsProtocol):
         "_is_answered",
         "_is_in_head",
         "_on_shutdown",
+        "_parked",
         "_running",
+        "_taken_up",
         "_unread_timer",
         "_when_left",
         "bounds",
@@ -127,8 +112,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._at_once = at_once
         # Hardly anybody sends a request before the last one is answered, and an empty deque takes
         # 700 bytes of each connection.
-        self.pipeline = _Pipeline()  # type: ignore[assignment]
+        self.pipeline = Pipeline()  # type: ignore[assignment]
         self._is_answered = False
+        self._parked: ParkedRequest | None = None
+        self._taken_up: TakenUp | None = None
         self._running: RequestResponseCycle | None = None
         self._when_left: Callable[[], None] | None = None
         self._head_timer: asyncio.TimerHandle | None = None
@@ -139,14 +126,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def _is_answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
+        is_running = self.cycle is not None and not self.cycle.response_complete
+        return is_running or self._parked is not None
 
     # --- the transport's calls ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or say that there are too many."""
         super().connection_made(transport)
-        self.flow = _Flow(transport)
+        self.flow = Flow(transport)
+        self.server = same_address(self.server)
         if len(self.connections) > self.bounds.connections:
             self._refuse(503, "too many connections", {"retry-after": str(BUSY_SECONDS)})
             return
@@ -156,6 +145,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Forget the timers with the connection, and all that would keep it in memory."""
         self._stop_head_timer()
         self._stop_unread_timer()
+        self._end_wait()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         if self._running is not None:
@@ -177,7 +167,11 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._has_said_something = True
         self._fruitless_bytes += len(data)
+        if self.parser is None:
+            self.parser = make_parser(self)
         super().data_received(data)
+        if self._parked is not None:
+            self._forget_request()
         if self._fruitless_bytes > self.bounds.head_bytes:
             self._refuse(431, f"the head is larger than {self.bounds.head_bytes} bytes")
         elif self._is_in_head or not (self._is_answering or self.timeout_keep_alive_task):
@@ -210,6 +204,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server stops: what is under way may end, and what waits for news ends now."""
+        self._end_wait()
         super().shutdown()
         self._on_shutdown()
 
@@ -217,7 +212,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request's first byte."""
+        self._wait_in_task()
         super().on_message_begin()
+        if self._taken_up is not None:
+            self.scope["state"] = self._taken_up.state
         self.scope["extensions"] = {LEFT: self.call_when_left}  # type: ignore[dict-item]
         self._is_in_head = True
         self._is_answered = False
@@ -241,6 +239,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
         Not while anything is unsent: who sends requests and reads no answers gets one at a time.
         """
+        if self._taken_up is not None and not self._taken_up.is_at_once:
+            return False
         method, is_busy = self.parser.get_method(), self._is_answering or self.pipeline
         if method not in _BODILESS or is_busy or self.transport.get_write_buffer_size():
             return False
@@ -251,16 +251,19 @@ class BoundedProtocol(HttpToolsProtocol):
             return False
         scope: Scope = {
             "type": "http", "method": method.decode("ascii"), "path": url.path.decode("ascii"),
-            "query_string": url.query or b"", "headers": self.headers, "state": {},
+            "query_string": url.query or b"", "headers": self.headers,
+            "state": dict(self.scope["state"]),
         }  # fmt: skip
         try:
             answer = self._at_once(scope)
         except Exception:  # noqa: BLE001  (the other way comes upon it too, and says so)
             return False
-        if answer is None:
-            return False
-        self._write(answer, is_head=method == b"HEAD")
-        return True
+        if isinstance(answer, Parked):
+            head = encode_head(method, self.url, self.headers)
+            self._parked = ParkedRequest(answer.begin(self._on_woken), head)
+        elif answer is not None:
+            self._write(answer, is_head=method == b"HEAD")
+        return answer is not None
 
     def _write(self, answer: EncodedResponse, *, is_head: bool) -> None:
         lines = [STATUS_LINE[answer.status_code]]
@@ -273,6 +276,40 @@ class BoundedProtocol(HttpToolsProtocol):
         if is_last:
             self.transport.close()
         self.on_response_complete()
+
+    # --- a request that waits for news ---
+
+    def _forget_request(self) -> None:
+        """Keep of a parked request nothing but its head, and of the one before nothing."""
+        self.parser = self.scope = self.headers = self.cycle = None  # type: ignore[assignment]
+        self._running, self.url = None, b""
+
+    def _on_woken(self) -> None:
+        if self._parked is not None and self._parked.wait.is_over:
+            self._take_up(self._parked, state_of_waited(), is_at_once=True)
+
+    def _end_wait(self) -> None:
+        """Answer what is parked, whether or not there is news, as if its time was over."""
+        if self._parked is not None:
+            self._parked.wait.leave()
+            self._take_up(self._parked, state_of_waited())
+
+    def _wait_in_task(self) -> None:
+        """Let what is parked wait on as others do: something follows, which has its turn after."""
+        if self._parked is not None:
+            self._take_up(self._parked, state_of_parked(self._parked.wait))
+
+    def _take_up(
+        self, parked: ParkedRequest, state: dict[str, Any], *, is_at_once: bool = False
+    ) -> None:
+        """Read what is parked again, as if it came just now."""
+        self._parked = None
+        # This may happen while a parser reads what follows.
+        following, self.parser = self.parser, make_parser(self)
+        self._taken_up = TakenUp(state, is_at_once)
+        self.parser.feed_data(parked.head)
+        self._taken_up = None
+        self.parser = following or self.parser
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
@@ -327,6 +364,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer and close; an answer under way is never mixed with another one."""
         if self.transport.is_closing():
             return
+        self._wait_in_task()
         if self._is_answering and not self.cycle.more_body:
             # The fault is in what follows a whole request: that one is answered first.
             self.cycle.keep_alive = False

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from yoi_bundles.errors import BundleError
 from yoi_bundles.model.limits import KIB
 from yoi_bundles.wire.responses import EncodedResponse
+from yoi_bundles.wire.waits import Parked
 
 Lean: TypeAlias = Callable[[Scope, Mapping[str, str]], Response | None]
 """Answers a request with such parts of its path, or None: then the documented route does.
@@ -75,7 +76,8 @@ class AtOnce(Protocol):
     def at_once(self, scope: Scope) -> EncodedResponse | None:
         """The answer to a request without a body, as if it had come the other way; or None.
 
-        None leaves no trace: the request then takes the other way, through every step anew.
+        None leaves no trace: the request then takes the other way, through every step anew. A
+        `Parked` is no answer yet: whoever gets it asks again after the wait.
 
         Args:
             scope: As of ASGI, with no more than method, path, query, headers and state.
@@ -103,9 +105,11 @@ class LeanAnswers:
         await (answer or self._app)(scope, receive, send)
 
     def at_once(self, scope: Scope) -> EncodedResponse | None:
-        """See `AtOnce`: an answer that needs neither to wait nor to read."""
+        """See `AtOnce`: an answer that needs no reading, or word that it is to be waited for."""
         answer = self._find(scope)
-        return answer if type(answer) is EncodedResponse else None
+        if type(answer) is EncodedResponse or type(answer) is Parked:
+            return answer
+        return None
 
     def _find(self, scope: Scope) -> Response | None:
         """An answer to a request that has no body."""

@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from yoi_bundles.wire.lean import AtOnce
 from yoi_bundles.wire.responses import EncodedResponse
-from yoi_bundles.wire.waits import is_parked
+from yoi_bundles.wire.waits import Parked, is_parked
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 """Methods with a time series of their own; anybody can make up others."""
@@ -124,7 +124,7 @@ class MetricsMiddleware:
         """See `AtOnce`."""
         started = time.perf_counter()
         answer = self._app.at_once(scope)
-        if answer is not None:
+        if answer is not None and not isinstance(answer, Parked):
             self._count(scope, answer.status_code, started)
         return answer
 

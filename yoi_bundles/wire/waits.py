@@ -2,7 +2,8 @@
 
 A route that has nothing new answers with a `Parked`. The request then leaves the framework, whose
 frames weigh more than all else of it, and comes again through all of it when there may be news: who
-asks, and what may be seen, is judged by what holds at that time.
+asks, and what may be seen, is judged by what holds at that time. A connection of ours keeps no more
+of it than its head meanwhile; for others a task waits.
 
 While somebody waits, one task looks every 50 ms at whether anything was changed by another process,
 and at whose time is over; the fewer look-outs a second, the more there is to look at.
@@ -19,9 +20,9 @@ import math
 import re
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from http import HTTPStatus
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -38,7 +39,7 @@ LEFT = "yoi_bundles.left"
 
 _PARKED = "parked"
 _WAITED = "has waited"
-Woken: TypeAlias = "asyncio.Future[None]"
+Tell: TypeAlias = Callable[[], object]
 
 MAX_WAIT_SECONDS = 60
 """The longest wait that is granted; who wants more is told how much it got."""
@@ -61,20 +62,69 @@ def preferred_wait_seconds(scope: Scope) -> int:
     return 0
 
 
+class Wait(Generic[K]):
+    """One request that waits, from `Waits.begin` until it is over.
+
+    Args:
+        waits: Where it is counted.
+        owner: Whose request it is.
+        key: What it waits for.
+        end: When its time is over, in ticks of the event loop's clock.
+        tell: Called in a turn of the event loop of its own when it is over, unless it was left.
+    """
+
+    __slots__ = ("_waits", "end", "is_over", "key", "owner", "tell")
+
+    def __init__(
+        self, waits: Waits[K], owner: CredentialView, key: K, end: int, tell: Tell
+    ) -> None:
+        self._waits = waits
+        self.owner = owner
+        self.key = key
+        self.end = end
+        self.tell = tell
+        self.is_over = False
+
+    def leave(self) -> None:
+        """Wait no longer; nobody is told."""
+        if not self.is_over:
+            self.is_over = True
+            self._waits.forget(self)
+
+    def wake(self) -> None:
+        """The request is to come again."""
+        if not self.is_over:
+            self.leave()
+            asyncio.get_running_loop().call_soon(self.tell)
+
+    async def until_over(self, when_left: WhenLeft) -> None:
+        """Return when it is over, or when the caller has left."""
+        if self.is_over:
+            return
+        over = asyncio.Event()
+        self.tell = over.set
+        when_left(self.wake)
+        try:
+            await over.wait()
+        finally:
+            when_left(None)
+            self.leave()
+
+
 class Parked(EncodedResponse):
     """Stands for an answer that is not there yet.
 
     Args:
-        wait: Returns when the request is to come again; may be told when its caller has left.
+        begin: Lets the request wait; it is to come again when the argument is called.
     """
 
-    def __init__(self, wait: Callable[[WhenLeft], Awaitable[None]]) -> None:
+    def __init__(self, begin: Callable[[Tell], Wait[Any]]) -> None:
         super().__init__(HTTPStatus.ACCEPTED, [])
-        self._wait = wait
+        self.begin = begin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send nothing, and tell `serve_with_waits`."""
-        scope["state"][_PARKED] = self._wait
+        scope["state"][_PARKED] = self.begin
 
 
 def is_parked(scope: Scope) -> bool:
@@ -87,14 +137,26 @@ def has_waited(scope: Scope) -> bool:
     return _WAITED in scope.get("state", ())
 
 
+def state_of_parked(wait: Wait[Any]) -> dict[str, Any]:
+    """State of a request that waits already when an app gets it for the first time."""
+    return {_PARKED: lambda tell: wait}
+
+
+def state_of_waited() -> dict[str, Any]:
+    """State of a request that an app gets after its wait."""
+    return {_WAITED: True}
+
+
 async def serve_with_waits(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Let an app answer, after a wait if it says so."""
     state = scope.setdefault("state", {})
-    # A copy: what the framework notes in it goes with the framework's frames.
-    await app(dict(scope), receive, send)
+    if _PARKED not in state:
+        # A copy: what the framework notes in it goes with the framework's frames.
+        await app(dict(scope), receive, send)
     if _PARKED in state:
+        wait = state.pop(_PARKED)(_tell_nobody)
+        await wait.until_over(scope.get("extensions", {}).get(LEFT, _never))
         state[_WAITED] = True
-        await state.pop(_PARKED)(scope.get("extensions", {}).get(LEFT, _never))
         await app(scope, receive, send)
 
 
@@ -117,9 +179,9 @@ class Waits(Generic[K]):
         self._each = each
         self._may_wait = may_wait
         self._owners: Counter[str] = Counter()
-        self._waiting: dict[K, dict[Woken, CredentialView]] = {}
+        self._waiting: dict[K, set[Wait[K]]] = {}
         self._seen: dict[K, object] = {}
-        self._ends: dict[int, set[Woken]] = {}
+        self._ends: dict[int, set[Wait[K]]] = {}
         self._ticking: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_stopped = False
@@ -142,41 +204,41 @@ class Waits(Generic[K]):
         """
         if self._owners[owner.name] >= self._each():
             raise refuse_for("too many requests of this token wait for news", BUSY_SECONDS)
-        return Parked(functools.partial(self.wait, owner, key, seen, seconds))
+        return Parked(functools.partial(self.begin, owner, key, seen, seconds))
 
-    async def wait(
-        self, owner: CredentialView, key: K, seen: object, seconds: float, when_left: WhenLeft
-    ) -> None:
-        """Return when there is news, when the time is over, or when the caller has left."""
-        if self._is_stopped or not self._may_wait(owner, key):
-            return
-        self._loop = asyncio.get_running_loop()
-        woken: Woken = self._loop.create_future()
-        end = math.ceil((self._loop.time() + seconds) / TICK_SECONDS)
+    def begin(
+        self, owner: CredentialView, key: K, seen: object, seconds: float, tell: Tell
+    ) -> Wait[K]:
+        """Let somebody wait until there is news, or the time is over.
+
+        Returns:
+            What is over at once if nobody may wait, or this one may not know of the key any more.
+        """
+        loop = self._loop = asyncio.get_running_loop()
+        end = math.ceil((loop.time() + seconds) / TICK_SECONDS)
+        wait = Wait(self, owner, key, end, tell)
         self._owners[owner.name] += 1
         self._seen.setdefault(key, seen)
-        self._waiting.setdefault(key, {})[woken] = owner
-        self._ends.setdefault(end, set()).add(woken)
-        if self._ticking is None:
-            self._ticking = self._loop.create_task(self._tick())
-        when_left(functools.partial(_wake, (woken,)))
-        try:
-            await woken
-        finally:
-            when_left(None)
-            self._forget(owner.name, key, end, woken)
+        self._waiting.setdefault(key, set()).add(wait)
+        self._ends.setdefault(end, set()).add(wait)
+        if self._is_stopped or not self._may_wait(owner, key):
+            wait.wake()
+        elif self._ticking is None:
+            self._ticking = loop.create_task(self._tick())
+        return wait
 
-    def _forget(self, owner: str, key: K, end: int, woken: Woken) -> None:
-        self._owners[owner] -= 1
-        if not self._owners[owner]:
-            del self._owners[owner]
-        self._ends[end].discard(woken)
-        if not self._ends[end]:
-            del self._ends[end]
-        del self._waiting[key][woken]
-        if not self._waiting[key]:
-            del self._waiting[key]
-            self._seen.pop(key, None)
+    def forget(self, wait: Wait[K]) -> None:
+        """Count somebody as not waiting any more; see `Wait.leave`."""
+        self._owners[wait.owner.name] -= 1
+        if not self._owners[wait.owner.name]:
+            del self._owners[wait.owner.name]
+        self._ends[wait.end].discard(wait)
+        if not self._ends[wait.end]:
+            del self._ends[wait.end]
+        self._waiting[wait.key].discard(wait)
+        if not self._waiting[wait.key]:
+            del self._waiting[wait.key]
+            del self._seen[wait.key]
 
     def ring(self, key: K) -> None:
         """Wake who waits for this; from any thread, whatever has become of the event loop."""
@@ -197,8 +259,8 @@ class Waits(Generic[K]):
                 self._loop.call_soon_threadsafe(self._wake_some)
 
     def _wake_some(self) -> None:
-        for key, members in self._waiting.items():
-            _wake(woken for woken, owner in members.items() if not self._may_wait(owner, key))
+        for key, members in list(self._waiting.items()):
+            _wake(one for one in members if not self._may_wait(one.owner, key))
 
     def _wake_rung(self) -> None:
         with self._lock:
@@ -209,7 +271,10 @@ class Waits(Generic[K]):
     def stop(self) -> None:
         """Wake everybody, and let nobody wait any more: the server stops."""
         self._is_stopped = True
-        for members in self._waiting.values():
+        self._wake_all()
+
+    def _wake_all(self) -> None:
+        for members in list(self._waiting.values()):
             _wake(members)
 
     async def _tick(self) -> None:
@@ -224,8 +289,7 @@ class Waits(Generic[K]):
             # Should a look fail, nobody waits on without a clock: all ask again, and the next
             # who waits has a new one.
             self._ticking = None
-            for members in self._waiting.values():
-                _wake(members)
+            self._wake_all()
 
     def _look_round(self, now_seconds: float) -> None:
         """Wake whose time is over, and who waits for what has changed."""
@@ -242,7 +306,10 @@ def _never(callback: Callable[[], None] | None) -> None:
     """For a server that does not say when a caller has left."""
 
 
-def _wake(members: Iterable[Woken]) -> None:
-    for woken in members:
-        if not woken.done():
-            woken.set_result(None)
+def _tell_nobody() -> None:
+    """Whoever waits finds out by itself."""
+
+
+def _wake(members: Iterable[Wait[Any]]) -> None:
+    for wait in list(members):
+        wait.wake()

@@ -55,8 +55,8 @@ def run(work, place=None):
     return asyncio.run(timed())
 
 
-def wait(waits, key="a", *, seen=0, seconds=LONG_SECONDS, when_left=never_leaves):
-    return waits.wait(ADA, key, seen, seconds, when_left)
+async def wait(waits, key="a", *, seen=0, seconds=LONG_SECONDS, when_left=never_leaves):
+    await waits.begin(ADA, key, seen, seconds, lambda: None).until_over(when_left)
 
 
 def test_a_ring_wakes_all_who_wait_for_this_and_nobody_else():
@@ -140,7 +140,7 @@ def test_many_who_wait_for_one_thing_cost_one_look():
 
 def test_a_ring_is_heard_though_the_event_loop_has_ended():
     waits = Waits(Place().look, lambda: 4)
-    asyncio.run(waits.wait(ADA, "a", 0, 0.01, never_leaves))
+    asyncio.run(wait(waits, seconds=0.01))
 
     waits.ring("a")
 
