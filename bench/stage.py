@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def make_edit_request(
 ) -> PublishRequest:
     """What a publisher sends that knows what it published last, and has edited it."""
     changed = {path: data for path, data in after.items() if before[path] is not data}
-    return make_request(changed).model_copy(update={"base": base})
+    return replace(make_request(changed), base=base)
 
 
 @dataclass

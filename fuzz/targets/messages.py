@@ -5,25 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from fuzz.target import Target, must, must_equal, verify_texts
 from yoi_bundles.errors import BundleError, error_classes
+from yoi_bundles.model.base import build_models
 from yoi_bundles.model.limits import KIB
+from yoi_bundles.model.record import Message
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.wire.messages import RegisterRuntime, StatusReport, SyncRequest
 from yoi_bundles.wire.problems import STATUS, decode_problem, encode_problem, list_field_faults
 from yoi_bundles.wire.revision_messages import PublishRequest
 
-MODELS: tuple[type[BaseModel], ...] = (
+MODELS: tuple[type[Message], ...] = (
     CreateWorkerRequest,
     PublishRequest,
     RegisterRuntime,
     StatusReport,
     SyncRequest,
 )
-for _model in MODELS:
-    _model.model_rebuild()  # as a server does at its start, not in the first input
+build_models()  # as a server does at its start, not in the first input
 
 TOKEN = "canary-token-" + "0123456789abcdef" * 2
 

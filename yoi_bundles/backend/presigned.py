@@ -9,6 +9,7 @@ Source: docs/adr/0012; docs/format.md, "Commits and trailers".
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from yoi_bundles.errors import BundleError, InvalidInputError, RevisionConflictError
@@ -46,7 +47,7 @@ def sign_request(
     if head is not None and head.digest == digest:
         verify_signed(head)
         # Nothing is to be made; if another revision comes in between, nothing unsigned is made.
-        return request.model_copy(update={"expected": at})
+        return replace(request, expected=at)
     if request.expected is not None and request.expected != at:
         raise RevisionConflictError(
             "another revision was published meanwhile",
@@ -56,7 +57,7 @@ def sign_request(
         )
     draft = RevisionDraft(created_at, request.provenance, request.message)
     raw = encode_draft(draft, digest, head, workspace, sign)
-    return request.model_copy(update={"expected": at, "signed_commit": raw.decode("utf-8")})
+    return replace(request, expected=at, signed_commit=raw.decode("utf-8"))
 
 
 def verify_signed(current: Revision) -> None:

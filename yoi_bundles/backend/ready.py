@@ -111,7 +111,7 @@ class ReadyAnswers:
             return None
         view = self._views.get(workspace)
         if view is None or view.revision is not head:
-            view = self._views[workspace] = ChannelView.model_construct(
+            view = self._views[workspace] = ChannelView(
                 workspace=workspace, channel=channel, sequence=head.number, revision=head
             )
         return view

@@ -15,9 +15,8 @@ from yoi_bundles.errors import BundleError
 from yoi_bundles.model.texts import UNSEEN
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from yoi_bundles.model.finding import Finding
+    from yoi_bundles.model.record import Message
 
 
 def safe(text: str) -> str:
@@ -47,7 +46,7 @@ def note_work(text: str) -> None:
         note(text)
 
 
-def print_json(value: BaseModel | dict[str, Any] | list[Any]) -> None:
+def print_json(value: Message | dict[str, Any] | list[Any]) -> None:
     """A value for machines."""
     if not isinstance(value, dict | list):
         value = value.model_dump(mode="json", by_alias=True)

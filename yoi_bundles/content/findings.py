@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 from yoi_bundles.errors import BundleError, Fact, InvalidManifestError, error_classes
@@ -41,8 +42,7 @@ def finding_at(
 
 def warning_at(source: Source, path: KeyPath, message: str, *, hint: str | None = None) -> Finding:
     """A warning at the line of a key of a TOML file."""
-    found = finding_at(source, path, message, hint=hint)
-    return found.model_copy(update={"severity": "warning"})
+    return replace(finding_at(source, path, message, hint=hint), severity="warning")
 
 
 def shown_file(path: RelativePath) -> str:

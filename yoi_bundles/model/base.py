@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from yoi_bundles.model.record import build_records
+
 
 class Model(BaseModel):
     """A frozen value; unknown keys are errors, names are used as written."""
@@ -21,6 +23,7 @@ class Model(BaseModel):
 
 def build_models() -> None:
     """Build the schemas of all models now: a server does so at its start, not in a request."""
+    build_records()
     waiting: list[type[BaseModel]] = [Model]
     while waiting:
         model = waiting.pop()

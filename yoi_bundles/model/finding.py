@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from pydantic import Field
-
-from yoi_bundles.model.base import Model
+from yoi_bundles.model.record import Record, Rule
 
 
-class Finding(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding(Record):
     """Something wrong with one file of a tree."""
 
     file: str
     """Path in the tree, escaped if it is not a safe one."""
-    line: int | None = Field(default=None, ge=1)
+    line: Annotated[int, Rule(ge=1)] | None = None
     code: str
     """A code of `yoi_bundles.errors`."""
     message: str

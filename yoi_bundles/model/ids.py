@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any, ClassVar, Self
-
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from yoi_bundles.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 
 @cache
@@ -84,6 +85,7 @@ class TextValue:
         cls, source: type[Any], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """Strings on the wire, values inside."""
+        from pydantic_core import core_schema
 
         def validate(value: object) -> TextValue:
             if isinstance(value, cls):

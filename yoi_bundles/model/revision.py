@@ -5,33 +5,43 @@ Source: docs/format.md, "Commits and trailers".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import AwareDatetime, Field, StringConstraints
-
-from yoi_bundles.model.base import Model
+from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
+from yoi_bundles.model.record import Record, Rule
 from yoi_bundles.model.texts import LINE_CLASS
 
 SCHEMA_NUMBER = 1
 """The bundle schema this version reads and writes (trailer ``Bundle-Schema``)."""
 
+_LINE_LENGTH = 512
+_LINE = re.compile(rf"{LINE_CLASS}{{1,{_LINE_LENGTH}}}")
+
 TrailerText: TypeAlias = Annotated[
-    str, StringConstraints(min_length=1, max_length=512, pattern=f"^{LINE_CLASS}+$")
+    str, Rule(min_length=1, max_length=_LINE_LENGTH, pattern=f"^{LINE_CLASS}+$")
 ]
 """One line without control characters, also those that turn its letters around."""
 
-RevisionNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**53 - 1)]
+SourceKind: TypeAlias = Literal["git", "directory", "import"]
+_SOURCE_KINDS = frozenset(get_args(SourceKind))
+
+MAX_NUMBER = 2**53 - 1
+"""Of a revision; JSON of every language can hold it."""
+
+RevisionNumber: TypeAlias = Annotated[int, Rule(ge=1, le=MAX_NUMBER)]
 """Strictly rising per workspace, from 1."""
 
 
-class Provenance(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance(Record):
     """Where a bundle's files came from; one commit trailer per field that is set."""
 
-    source_kind: Literal["git", "directory", "import"]
+    source_kind: SourceKind
     """Trailer ``Source-Kind``."""
     source_uri: TrailerText
     """``Source-Uri``: remote URL without userinfo, or a directory's name; never a path."""
@@ -44,8 +54,24 @@ class Provenance(Model):
     built_with: TrailerText
     """``Built-With``: name and version of the tool that made the commit."""
 
+    def __post_init__(self) -> None:
+        """Refuse what no trailer may say, whoever makes it.
 
-class Revision(Model):
+        Raises:
+            InvalidInputError: A text is none that a trailer can hold, or the kind is not known.
+        """
+        if self.source_kind not in _SOURCE_KINDS:
+            raise InvalidInputError(f"source_kind is none of {', '.join(get_args(SourceKind))}")
+        for name in ("source_uri", "source_revision", "published_by", "built_with"):
+            text = getattr(self, name)
+            if text is not None and _LINE.fullmatch(text) is None:
+                raise InvalidInputError(
+                    f"{name} is no line of 1 to {_LINE_LENGTH} characters that can be seen"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision(Record):
     """A published commit: what it is, which bundle it carries, where that came from."""
 
     workspace: WorkspaceId
@@ -53,7 +79,7 @@ class Revision(Model):
     commit: CommitId
     digest: Digest
     parent: CommitId | None
-    created_at: AwareDatetime
+    created_at: Annotated[datetime, Rule(tz_constraint="aware")]
     """UTC, whole seconds."""
     provenance: Provenance
     message: str = ""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import StringConstraints
-
 from yoi_bundles.model.ids import TextValue
+from yoi_bundles.model.record import Rule
 
 _STEERING = r"\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff"
 TEXT_PATTERN = rf"^[^\x00-\x08\x0b-\x1f{_STEERING}]*$"
@@ -22,23 +21,21 @@ isolates, byte order marks, tag characters.
 Source: docs/format.md, "Text"; Unicode Technical Report 36 (bidirectional overrides).
 """
 
-Line: TypeAlias = Annotated[
-    str, StringConstraints(min_length=1, max_length=400, pattern=f"^{LINE_CLASS}+$")
-]
+Line: TypeAlias = Annotated[str, Rule(min_length=1, max_length=400, pattern=f"^{LINE_CLASS}+$")]
 """One line of text for people."""
 
-Text: TypeAlias = Annotated[str, StringConstraints(max_length=20_000, pattern=TEXT_PATTERN)]
+Text: TypeAlias = Annotated[str, Rule(max_length=20_000, pattern=TEXT_PATTERN)]
 
-Label: TypeAlias = Annotated[str, StringConstraints(max_length=120, pattern=f"^{LINE_CLASS}*$")]
+Label: TypeAlias = Annotated[str, Rule(max_length=120, pattern=f"^{LINE_CLASS}*$")]
 
 LanguageTag: TypeAlias = Annotated[
-    str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)
+    str, Rule(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)
 ]
 """BCP 47, for example ``en``, ``de-CH``, ``ja``."""
 
 PublicUrl: TypeAlias = Annotated[
     str,
-    StringConstraints(
+    Rule(
         max_length=400,
         pattern=r"^(?:https?|ssh|git)://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?$",
     ),
@@ -47,7 +44,7 @@ PublicUrl: TypeAlias = Annotated[
 
 HostPattern: TypeAlias = Annotated[
     str,
-    StringConstraints(
+    Rule(
         max_length=260,
         pattern=(
             r"^(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
@@ -69,17 +66,15 @@ class ScopePattern(TextValue):
 
 
 ProgramName: TypeAlias = Annotated[
-    str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+    str, Rule(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
 ]
 """A program as the host's PATH finds it; never a path."""
 
 Surface: TypeAlias = Literal["tool", "service", "ingress", "hook"]
 Action: TypeAlias = Literal["allow", "ask", "deny"]
 
-CommitText: TypeAlias = Annotated[str, StringConstraints(max_length=65_536)]
+CommitText: TypeAlias = Annotated[str, Rule(max_length=65_536)]
 """A whole commit, signature and all, as git keeps it."""
 
-PushToken: TypeAlias = Annotated[
-    str, StringConstraints(min_length=32, max_length=400, pattern=r"^[!-~]+$")
-]
+PushToken: TypeAlias = Annotated[str, Rule(min_length=32, max_length=400, pattern=r"^[!-~]+$")]
 """A token of a Runtime's own API; kept out of every `repr`."""

@@ -13,9 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import NamedTuple
-
-from pydantic import ValidationError
+from typing import NamedTuple, cast
 
 from yoi_bundles.errors import (
     InvalidInputError,
@@ -25,7 +23,13 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.model.revision import SCHEMA_NUMBER, Provenance, Revision
+from yoi_bundles.model.revision import (
+    MAX_NUMBER,
+    SCHEMA_NUMBER,
+    Provenance,
+    Revision,
+    SourceKind,
+)
 from yoi_bundles.model.texts import UNSEEN
 
 _ORDER = (
@@ -60,7 +64,6 @@ _WHEN = re.compile(r"(?P<person>.*) (?P<seconds>[0-9]{1,12}) \+0000")
 _NUMBER_LINE = re.compile(r"^Bundle-Revision: ([1-9][0-9]{0,15})$", re.MULTILINE)
 _NOT_CANONICAL = "a commit is not in its canonical spelling"
 _KEPT_TRAILERS = 32
-_MAX_NUMBER = 2**53 - 1
 _MAX_SECONDS = 253_402_300_799
 """The last second of the year 9999."""
 
@@ -130,7 +133,7 @@ def encode_commit(
     Raises:
         InvalidInputError: A text that cannot stand in a commit, or a time or number out of range.
     """
-    if not 1 <= number <= _MAX_NUMBER:
+    if not 1 <= number <= MAX_NUMBER:
         raise InvalidInputError("there is no room for another revision number")
     text = normalise_message(message) or f"Publish revision {number} of {workspace}"
     trailers = _encode_trailers(_trailers_of(workspace, number, provenance))
@@ -250,7 +253,7 @@ def parse_commit(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> ParsedCommit:
         again = _encode_again(revision, trailers, signature)
     except UnsupportedDeclarationError:
         raise
-    except (InvalidInputError, ValidationError, ValueError) as error:
+    except (InvalidInputError, ValueError) as error:
         reason = error.message if isinstance(error, InvalidInputError) else type(error).__name__
         raise MalformedBundleError(f"a commit cannot be read: {reason}") from None
     if again != raw:
@@ -312,7 +315,7 @@ def _read_trailers(block: str) -> tuple[int, WorkspaceId, Provenance]:
         _parse_trailers(block)
         raise MalformedBundleError("Bundle-Revision is not a positive number")
     number = int(line[1])
-    if number > _MAX_NUMBER:
+    if number > MAX_NUMBER:
         raise MalformedBundleError("there is no room for another revision number")
     return number, *_read_others(f"{block[: line.start(1)]}1{block[line.end(1) :]}")
 
@@ -323,15 +326,13 @@ def _read_others(block: str) -> tuple[WorkspaceId, Provenance]:
     trailers = _parse_trailers(block)
     dirty = trailers.get("Source-Dirty")
     workspace = WorkspaceId.parse(trailers["Bundle-Workspace"])
-    provenance = Provenance.model_validate(
-        {
-            "source_kind": trailers["Source-Kind"],
-            "source_uri": trailers["Source-Uri"],
-            "source_revision": trailers.get("Source-Revision"),
-            "source_dirty": None if dirty is None else dirty == "true",
-            "published_by": trailers["Published-By"],
-            "built_with": trailers["Built-With"],
-        }
+    provenance = Provenance(
+        source_kind=cast(SourceKind, trailers["Source-Kind"]),  # it looks at it itself
+        source_uri=trailers["Source-Uri"],
+        source_revision=trailers.get("Source-Revision"),
+        source_dirty=None if dirty is None else dirty == "true",
+        published_by=trailers["Published-By"],
+        built_with=trailers["Built-With"],
     )
     if _encode_trailers(_trailers_of(workspace, 1, provenance)) != block:
         raise MalformedBundleError(_NOT_CANONICAL)

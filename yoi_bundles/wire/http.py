@@ -11,13 +11,14 @@ from typing import TypeVar
 
 import httpx2
 import stamina
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from yoi_bundles.errors import BundleError, InvalidInputError, TooLargeError, TransportError
 from yoi_bundles.model.limits import DEFAULT_LIMITS, MIB
+from yoi_bundles.model.record import Message
 from yoi_bundles.wire.problems import decode_problem
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -124,7 +125,7 @@ class HttpClient:
         """
         return self.retried(lambda: self.call("GET", path, reply, query=query))
 
-    def post(self, path: str, body: BaseModel | None, reply: type[M]) -> M:
+    def post(self, path: str, body: Message | None, reply: type[M]) -> M:
         """POST a JSON value; not retried, as the server may have acted.
 
         Raises:
@@ -139,7 +140,7 @@ class HttpClient:
         reply: type[M],
         *,
         query: QueryItems = (),
-        body: BaseModel | None = None,
+        body: Message | None = None,
     ) -> M:
         """One request with a JSON answer, once.
 

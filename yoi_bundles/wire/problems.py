@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from yoi_bundles import errors
 from yoi_bundles.errors import BundleError, Fact, TransportError
 from yoi_bundles.model.base import Model
+from yoi_bundles.model.record import record_fields
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -64,6 +65,12 @@ _NEAREST = {404: "bundle_missing", 503: "too_many_requests"}
 _NO_FACTS = frozenset({"self", "message", "retryable"})
 """Names of an error's own arguments: a peer does not get to fill them in."""
 
+_KIND_OF = {
+    "unexpected_keyword_argument": "extra_forbidden",
+    "dataclass_type": "model_attributes_type",
+}
+"""What pydantic says of a record → what it says of a model: a caller cannot know which it is."""
+
 
 class Problem(BaseModel):
     """An RFC 9457 problem document; further members are the error's facts."""
@@ -94,7 +101,7 @@ def list_field_faults(faults: Iterable[Mapping[str, Any]]) -> list[str]:
     known = _field_names()
     return [
         f"{'.'.join(_shown_part(part, fault['loc'][0], known) for part in fault['loc'])}: "
-        f"{fault['type']}"
+        f"{_KIND_OF.get(fault['type'], fault['type'])}"
         for fault, _ in zip(faults, range(_FAULTS_SHOWN), strict=False)
     ]
 
@@ -111,7 +118,7 @@ def _field_names() -> frozenset[str]:
         model = waiting.pop()
         waiting.extend(model.__subclasses__())
         names.update(field.alias or name for name, field in model.model_fields.items())
-    return frozenset(names)
+    return record_fields().union(names)
 
 
 def encode_problem(error: BundleError) -> dict[str, Any]:

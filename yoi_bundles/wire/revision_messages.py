@@ -1,22 +1,26 @@
 """Bodies about revisions: publishing them, listing them, comparing them.
 
-Apart from the other messages, as a publish from the command line needs these and no others.
+Apart from the other messages, as a publish from the command line needs these and no others; and
+records, as it needs no pydantic.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
-
-from yoi_bundles.model.base import Model
+from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RelativePath, WorkspaceId
+from yoi_bundles.model.record import Record, Rule
 from yoi_bundles.model.revision import Provenance, Revision
 from yoi_bundles.model.texts import CommitText
 
+_MESSAGE_LENGTH = 4_000
 
-class PublishRequest(Model):
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishRequest(Record):
     """The files of a workspace, to become one revision: all, or what differs from a base."""
 
     files: dict[RelativePath, str]
@@ -25,14 +29,24 @@ class PublishRequest(Model):
     removed: tuple[RelativePath, ...] = ()
     """Files of the base that are not in the new revision."""
     provenance: Provenance
-    message: Annotated[str, StringConstraints(max_length=4_000)] = ""
+    message: Annotated[str, Rule(max_length=_MESSAGE_LENGTH)] = ""
     expected: CommitId | None = None
     """If set, the newest revision the publisher knows; another one is ``revision_conflict``."""
-    signed_commit: CommitText | None = Field(default=None, repr=False)
+    signed_commit: CommitText | None = field(default=None, repr=False)
     """The commit as its publisher signed it; kept if the rest makes just that, byte for byte."""
 
+    def __post_init__(self) -> None:
+        """Refuse what a Backend would.
 
-class PublishReply(Model):
+        Raises:
+            InvalidInputError: The message is too long.
+        """
+        if len(self.message) > _MESSAGE_LENGTH:
+            raise InvalidInputError(f"message has more than {_MESSAGE_LENGTH} characters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishReply(Record):
     """The revision that carries the files now."""
 
     revision: Revision
@@ -40,27 +54,31 @@ class PublishReply(Model):
     warnings: tuple[Finding, ...] = ()
 
 
-class WorkspaceView(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceView(Record):
     """A workspace and its newest revision."""
 
     workspace: WorkspaceId
     head: Revision | None
 
 
-class WorkspaceList(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceList(Record):
     """Workspaces the caller may see."""
 
     workspaces: tuple[WorkspaceView, ...]
 
 
-class RevisionList(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionList(Record):
     """A page of revisions, newest first."""
 
     revisions: tuple[Revision, ...]
     next: str | None = None
 
 
-class FileChange(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange(Record):
     """One file that differs between two revisions."""
 
     path: RelativePath
@@ -69,7 +87,8 @@ class FileChange(Model):
     """Unified diff."""
 
 
-class DiffReply(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffReply(Record):
     """What differs between two revisions."""
 
     old: Digest | None
@@ -77,7 +96,8 @@ class DiffReply(Model):
     changes: tuple[FileChange, ...]
 
 
-class ChannelView(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelView(Record):
     """Where a channel points; its ETag is the commit."""
 
     workspace: WorkspaceId

@@ -1,5 +1,6 @@
 """Revisions signed by their publisher: the Backend keeps exactly what was signed, or nothing."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -110,11 +111,11 @@ def test_the_expected_commit_counts_for_the_publisher_too(publishing):
     second = publish(publishing, first, **CHANGED)
     asked = request(prompts__role__coder="\nThird.\n")
     with pytest.raises(RevisionConflictError):
-        signed(asked.model_copy(update={"expected": first.commit}), second)
-    good = signed(asked.model_copy(update={"expected": second.commit}), second)
+        signed(replace(asked, expected=first.commit), second)
+    good = signed(replace(asked, expected=second.commit), second)
     assert publishing.publish(TEAM, good).is_new
     with pytest.raises(InvalidInputError, match="another revision than is expected"):
-        publishing.publish(TEAM, good.model_copy(update={"expected": first.commit}))
+        publishing.publish(TEAM, replace(good, expected=first.commit))
 
 
 @pytest.mark.parametrize(
@@ -132,11 +133,11 @@ def test_a_commit_that_the_request_does_not_make_is_refused(publishing, change):
     asked = signed(request())
     for name, value in change.items():
         if value == "published_by":
-            change = {name: asked.provenance.model_copy(update={value: "Eve <eve@example.org>"})}
+            change = {name: replace(asked.provenance, **{value: "Eve <eve@example.org>"})}
         elif callable(value):
             change = {name: value(asked.signed_commit)}
     with pytest.raises(InvalidInputError, match="make another one"):
-        publishing.publish(TEAM, asked.model_copy(update=change))
+        publishing.publish(TEAM, replace(asked, **change))
     assert publishing.store(TEAM).find_head() is None
 
 
@@ -153,7 +154,7 @@ def test_a_commit_that_the_request_does_not_make_is_refused(publishing, change):
 )
 def test_a_text_that_is_no_signed_commit_is_refused(publishing, spoil, match):
     asked = signed(request())
-    spoilt = asked.model_copy(update={"signed_commit": spoil(asked.signed_commit)})
+    spoilt = replace(asked, signed_commit=spoil(asked.signed_commit))
     with pytest.raises(InvalidInputError, match=match):
         publishing.publish(TEAM, spoilt)
     with pytest.raises(WorkspaceNotVisibleError):

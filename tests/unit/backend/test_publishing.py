@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from house import OTHER, TEAM, publish_request, workspace_files
 
@@ -99,7 +101,7 @@ def test_bytes_that_are_no_text_reach_the_check_and_are_refused(publishing):
     files = {**workspace_files(), CODER: b"caf\xe9\n"}
 
     with pytest.raises(InvalidManifestError) as raised:
-        publishing.publish(TEAM, publish_request({}).model_copy(update={"files": texts_of(files)}))
+        publishing.publish(TEAM, replace(publish_request({}), files=texts_of(files)))
 
     assert raised.value.facts["findings"][0]["file"] == str(CODER)
 

@@ -1,5 +1,6 @@
 """Trust: signatures, rollbacks, forks and staleness, rule by rule."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -149,7 +150,7 @@ def test_the_policy_alone_decides_what_must_be_signed():
 def test_clocks_have_no_say_in_the_order_of_revisions(years):
     """A commit dated back follows all the same; one dated ahead overtakes nothing."""
     moved = NOW.replace(year=NOW.year + years)
-    step = revision(3).model_copy(update={"created_at": moved})
+    step = replace(revision(3), created_at=moved)
     verify(advance(revision(2), step))
     with pytest.raises(RollbackRefusedError):
         verify(advance(revision(4), step))
@@ -163,7 +164,7 @@ def test_clocks_have_no_say_in_the_order_of_revisions(years):
 
 
 def other(number):
-    return revision(number).model_copy(update={"digest": Digest("e" * 64)})
+    return replace(revision(number), digest=Digest("e" * 64))
 
 
 @pytest.mark.parametrize(
