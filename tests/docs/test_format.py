@@ -37,7 +37,7 @@ from yoi_bundles.content.inheritance import find_chain, merge_profile
 from yoi_bundles.content.layout import Place, find_place
 from yoi_bundles.content.material_rules import RULES
 from yoi_bundles.content.schemas import json_schemas
-from yoi_bundles.model import declarations, grants, ids, powers, prompts, texts
+from yoi_bundles.model import declarations, grants, ids, powers, texts
 from yoi_bundles.model.base import Model
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.declarations import (
@@ -55,6 +55,7 @@ from yoi_bundles.model.declarations import (
     Plugin,
     Profile,
     ProjectInfo,
+    PromptHeader,
     Provider,
     Scope,
     SecretUse,
@@ -71,7 +72,6 @@ from yoi_bundles.model.host_policy import RUNTIME_FEATURES
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, MIB
 from yoi_bundles.model.powers import POWER_KINDS
-from yoi_bundles.model.prompts import PromptHeader
 
 Rows: TypeAlias = list[list[str]]
 TEXT = read("format.md")
@@ -348,7 +348,7 @@ def content_models() -> set[type[Model]]:
     """Every model of a file of the tree, grants included."""
     return {
         value
-        for module in (declarations, grants, prompts)
+        for module in (declarations, grants)
         for name, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, Model) and value is not Model
         if not name.startswith("_")

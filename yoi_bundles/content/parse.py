@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from yoi_bundles.content.findings import MATERIAL, PATH, TOO_LARGE, finding_at, shown_file
 from yoi_bundles.content.front_matter import parse_front_matter
@@ -23,13 +23,14 @@ from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import BlobId, PromptKey, RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.paths import parse_tree_path
-from yoi_bundles.model.prompts import Prompt, PromptHeader
+from yoi_bundles.model.prompts import Prompt
+
+if TYPE_CHECKING:
+    from yoi_bundles.model.declarations import PromptHeader
 
 _TOO_MANY_SECRETS = f"this file holds more than {MAX_MATCHES} texts that look like secrets"
 _KEPT_FILES = 512
 _KEPT_FILE_BYTES = 4 * 1024
-_PLAIN_HEADER = PromptHeader()
-"""Of a prompt without a fence."""
 
 
 class ParsedFile(NamedTuple):
@@ -82,7 +83,7 @@ def make_plain_prompt(
     source: Source, place: Place, size: int, faults: tuple[Finding, ...] = ()
 ) -> ParsedFile:
     """A prompt without a header."""
-    prompt = Prompt(PromptKey(place.name), _PLAIN_HEADER)
+    prompt = Prompt(PromptKey(place.name))
     return ParsedFile(source, place, size, Declared(prompt, source), faults)
 
 
@@ -152,15 +153,16 @@ def _parse_prompt(source: Source, place: Place, text: str, size: int) -> ParsedF
         fault = finding_at(source, (), "the `+++` fence is never closed")
         return ParsedFile(source, place, size, findings=(fault,))
     if parts.header is None:
-        faults = find_variable_faults(_PLAIN_HEADER, parts, source)
+        faults = find_variable_faults((), parts, source)
         return make_plain_prompt(source, place, size, tuple(faults))
     from yoi_bundles.content.toml_files import parse_header
 
     source, declared, findings = parse_header(source, parts.header)
     if declared is None:
         return ParsedFile(source, place, size, findings=findings)
-    faults = find_variable_faults(declared.value, parts, source)
-    prompt = Prompt(PromptKey(place.name), declared.value)
+    header: PromptHeader = declared.value
+    faults = find_variable_faults(header.variables, parts, source)
+    prompt = Prompt(PromptKey(place.name), header.description, header.variables)
     made = Declared(prompt, source, declared.table)
     return ParsedFile(source, place, size, made, (*findings, *faults))
 

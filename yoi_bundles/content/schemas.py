@@ -21,6 +21,7 @@ from yoi_bundles.model.declarations import (
     Manifest,
     Plugin,
     Profile,
+    PromptHeader,
     Provider,
     Tool,
     ToolPolicy,
@@ -28,7 +29,6 @@ from yoi_bundles.model.declarations import (
 )
 from yoi_bundles.model.grants import Grant
 from yoi_bundles.model.host_policy import HostPolicy
-from yoi_bundles.model.prompts import PromptHeader
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.model.spec import Decision, Receipt, ResolvedWorkerSpec
 from yoi_bundles.model.visibility import VisibilityPolicy

@@ -26,6 +26,7 @@ from yoi_bundles.model.declarations import (
     Manifest,
     Plugin,
     Profile,
+    PromptHeader,
     Provider,
     Tool,
     ToolPolicy,
@@ -43,7 +44,6 @@ from yoi_bundles.model.grants import (
     ShellGrant,
     ToolGrant,
 )
-from yoi_bundles.model.prompts import PromptHeader
 from yoi_bundles.model.texts import UNSEEN
 
 MAX_NESTING = 32

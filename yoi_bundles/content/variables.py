@@ -6,13 +6,13 @@ Source: docs/format.md, "Prompts".
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from yoi_bundles.content.findings import INVALID, finding_at, near_hint, shown_word
 from yoi_bundles.content.front_matter import FrontMatter
 from yoi_bundles.model.bundle import Source
 from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Name
-from yoi_bundles.model.prompts import PromptHeader
 
 # `${{ ... }}` is an expression of some build services, which prompts may quote.
 _VARIABLE = re.compile(r"(?<!\$)\{\{([^{}\n]{1,80})\}\}")
@@ -22,13 +22,21 @@ MAX_FAULTS = 200
 _NAME = re.compile(Name.pattern)
 
 
-def find_variable_faults(header: PromptHeader, parts: FrontMatter, source: Source) -> list[Finding]:
-    """Variables used and not declared, declared and not used, or not named as they must be."""
+def find_variable_faults(
+    variables: Sequence[Name], parts: FrontMatter, source: Source
+) -> list[Finding]:
+    """Variables used and not declared, declared and not used, or not named as they must be.
+
+    Args:
+        variables: Those that the header declares.
+        parts: The prompt.
+        source: Its file.
+    """
     # A search for one character runs at the speed of memory, one for two does not, and the
     # pattern is tried at every character.
-    if not header.variables and ("{" not in parts.body or "{{" not in parts.body):
+    if not variables and ("{" not in parts.body or "{{" not in parts.body):
         return []
-    declared = {str(name) for name in header.variables}
+    declared = {str(name) for name in variables}
     used: set[str] = set()
     findings: list[Finding] = []
     for found in _VARIABLE.finditer(parts.body):
@@ -41,7 +49,7 @@ def find_variable_faults(header: PromptHeader, parts: FrontMatter, source: Sourc
             findings.append(
                 Finding(file=str(source.file), line=line, code=INVALID, message=message, hint=hint)
             )
-    for index, declared_name in enumerate(header.variables):
+    for index, declared_name in enumerate(variables):
         if str(declared_name) not in used:
             message = f"the variable `{declared_name}` is declared and never used"
             findings.append(finding_at(source, ("variables", index), message))

@@ -176,6 +176,14 @@ class Profile(Model):
 # --- prompts, workflows --------------------------------------------------------------
 
 
+class PromptHeader(Model):
+    """The optional ``+++`` fence at the top of a prompt."""
+
+    description: Line | None = None
+    variables: tuple[Name, ...] = ()
+    """Names the engine fills in, written ``{{name}}`` in the text."""
+
+
 class WorkflowStep(Model):
     """One step of a workflow."""
 

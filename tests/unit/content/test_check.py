@@ -59,7 +59,7 @@ def test_a_bundle_holds_every_declaration_by_name() -> None:
     assert bundle.manifest.value.default_profile == Name("worker")
     assert list(bundle.profiles) == [Name("common"), Name("worker")]
     assert list(bundle.prompts) == [PromptKey("role.worker"), PromptKey("task.go")]
-    assert bundle.prompts[PromptKey("role.worker")].value.header.variables == (Name("project"),)
+    assert bundle.prompts[PromptKey("role.worker")].value.variables == (Name("project"),)
     assert {str(name): grant.value.kind for name, grant in bundle.grants.items()} == {
         "acme-key": "secret",
         "plugin-index": "plugin",
