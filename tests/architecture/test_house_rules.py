@@ -170,27 +170,40 @@ def test_the_committed_openapi_documents_are_current():
         assert committed["openapi"].startswith("3.1")
 
 
+def heavy_after(arguments: list[str], heavy: set[str]) -> list[str]:
+    """Which of some modules a command has loaded."""
+    script = (
+        "import sys; from yoi_bundles.cli.main import run; code = run(sys.argv[2:]);"
+        "print('LOADED', code, *sorted(set(sys.argv[1].split()) & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, " ".join(heavy), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, *loaded = done.stdout.rpartition("LOADED ")[2].split()
+    assert code == "0", done.stdout + done.stderr
+    return loaded
+
+
 def test_help_loads_nothing_heavy():
-    script = (
-        "import sys; from yoi_bundles.cli.main import run; run(['--help']);"
-        "heavy = {'fastapi', 'sqlalchemy', 'pydantic', 'dulwich', 'httpx2', 'rich'};"
-        "print('HEAVY', sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    heavy = {"fastapi", "sqlalchemy", "pydantic", "dulwich", "httpx2", "rich"}
 
-    assert done.stdout.endswith("HEAVY []\n")
+    assert heavy_after(["--help"], heavy) == []
 
 
-def test_publishing_here_loads_no_server_and_no_database():
-    script = (
-        "import sys, yoi_bundles.cli.publish, yoi_bundles.backend.publishing;"
-        "heavy = {'fastapi', 'starlette', 'sqlalchemy', 'httpx2', 'uvicorn'};"
-        "print('HEAVY', sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+HEAVY = {"fastapi", "starlette", "sqlalchemy", "httpx2", "uvicorn", "rich"}
+ONLY_FOR_MORE = {"pydantic", "pydantic_core"}
+"""What a publish of anything but an edited prompt may load."""
 
-    assert done.stdout.endswith("HEAVY []\n")
+
+def test_publishing_an_edited_prompt_loads_what_it_uses(tmp_path):
+    work, data = str(tmp_path / "work"), str(tmp_path / "data")
+    publish = ["publish", "--author", "Ada", "--data", data, work]
+    subprocess.run([sys.executable, "-m", "yoi_bundles", "init", work], check=True)
+    assert heavy_after(publish, HEAVY | {"pydantic"}) == ["pydantic"], "it looks for what it uses"
+    with next((tmp_path / "work" / "prompts").rglob("*.md")).open("a") as prompt:
+        prompt.write("\nOne more line.\n")
+
+    assert heavy_after(publish, HEAVY | ONLY_FOR_MORE) == []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class KeptChecks:
         table = {
             "rules": self._rules,
             "digest": str(check.digest),
-            "findings": [finding.model_dump() for finding in check.findings],
+            "findings": [asdict(finding) for finding in check.findings],
             "marked": sorted(map(str, check.marked)),
             "measures": {oid.hex(): measure for oid, measure in tree.measures.items()},
         }
@@ -78,7 +78,7 @@ def _decode(table: dict[str, Any]) -> KeptTree:
     """
     check = KeptCheck(
         Digest.parse(table["digest"]),
-        tuple(Finding.model_validate(finding) for finding in table["findings"]),
+        tuple(Finding(**finding) for finding in table["findings"]),
         frozenset(map(RelativePath, table["marked"])),
     )
     measures = {

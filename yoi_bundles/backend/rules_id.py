@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-
-import pydantic
 
 from yoi_bundles import content, errors, model
 from yoi_bundles.model.limits import Limits
@@ -29,13 +28,25 @@ def find_rules_id(limits: Limits) -> str | None:
     Returns:
         64 hex digits; None if the program was installed without its source.
     """
-    found = hashlib.sha256(f"{sys.version}\0{pydantic.VERSION}\0{limits!r}\0".encode())
+    found = hashlib.sha256(f"{sys.version}\0{limits!r}\0".encode())
     packages = [Path(str(package.__file__)).parent for package in (content, model)]
     try:
         files = [file for package in packages for file in sorted(package.glob("*.py"))]
-        for file in (*files, Path(str(errors.__file__))):
+        for file in (*files, Path(str(errors.__file__)), _pydantic_version()):
             data = file.read_bytes()
             found.update(f"{file.parent.name}/{file.name}\0{len(data)}\0".encode() + data)
     except OSError:
         return None
     return found.hexdigest() if files else None
+
+
+def _pydantic_version() -> Path:
+    """The file that names pydantic's version, which is found without loading pydantic.
+
+    Raises:
+        OSError: It is not known where that is.
+    """
+    spec = find_spec("pydantic")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("pydantic")
+    return Path(spec.origin).with_name("version.py")

@@ -69,11 +69,13 @@ def values_from_options() -> Iterator[None]:
     Raises:
         InvalidInputError: With the field and the rule; never with the value.
     """
-    from pydantic import ValidationError
-
     try:
         yield
-    except ValidationError as error:
+    except ValueError as error:
+        from pydantic import ValidationError
+
+        if not isinstance(error, ValidationError):
+            raise
         first = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise InvalidInputError(f"{field}: {first['msg'].removeprefix('Value error, ')}") from None
