@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from yoi_bundles.backend.kept_file import read_kept, write_kept
 from yoi_bundles.backend.rules_id import find_rules_id
@@ -21,11 +21,12 @@ from yoi_bundles.model.limits import Limits
 from yoi_bundles.store.measures import Measure
 from yoi_bundles.store.objects import Oid
 
-_MAGIC = b"yoi-bundles checked tree 1\n"
+_MAGIC = b"yoi-bundles checked tree 2\n"
+_FIELDS = Finding.__slots__
+_row_of = attrgetter(*_FIELDS)
 
 
-@dataclass(frozen=True, slots=True)
-class KeptTree:
+class KeptTree(NamedTuple):
     """A tree that was found sound, and how large its directories are."""
 
     check: KeptCheck
@@ -63,7 +64,7 @@ class KeptChecks:
         table = {
             "rules": self._rules,
             "digest": str(check.digest),
-            "findings": [asdict(finding) for finding in check.findings],
+            "findings": [_row_of(finding) for finding in check.findings],
             "marked": sorted(map(str, check.marked)),
             "measures": {oid.hex(): measure for oid, measure in tree.measures.items()},
         }
@@ -78,7 +79,7 @@ def _decode(table: dict[str, Any]) -> KeptTree:
     """
     check = KeptCheck(
         Digest.parse(table["digest"]),
-        tuple(Finding(**finding) for finding in table["findings"]),
+        tuple(Finding(**dict(zip(_FIELDS, row, strict=True))) for row in table["findings"]),
         frozenset(map(RelativePath, table["marked"])),
     )
     measures = {

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
-from dataclasses import dataclass
+import sys
+from array import array
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from yoi_bundles.backend.kept_file import read_kept, write_kept
 from yoi_bundles.backend.rules_id import find_rules_id
@@ -18,15 +20,15 @@ from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 
-_MAGIC = b"yoi-bundles stat cache 1\n"
-_ROW = struct.Struct("<QqqQ")
-"""Size, times and inode of one file."""
-_BLOB = 64
-_MISFITS = (ValueError, KeyError, TypeError, AttributeError, struct.error, InvalidInputError)
+_MAGIC = f"yoi-bundles stat cache 2, {sys.byteorder} endian\n".encode("ascii")
+_COLUMNS = "QqqQ"
+"""Types of sizes, times and inodes; eight bytes each."""
+_MISFITS = (ValueError, KeyError, TypeError, AttributeError, InvalidInputError)
+_make_stamp = partial(tuple.__new__, Stamp)
+"""`Stamp` of its fields in a row: ten thousand of them in half of the time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(NamedTuple):
     """A bundle that was made of a directory, and the directory as it was then."""
 
     workspace: WorkspaceId
@@ -72,10 +74,10 @@ class StatCache:
         except OSError:
             return
         stamps = published.snapshot.stamps
-        rows = b"".join([_ROW.pack(*stamp[:4]) for stamp in stamps.values()])
-        blobs = "".join([stamp.blob for stamp in stamps.values()])
-        paths = "\0".join(stamps)
-        payload = b"".join([json.dumps(about).encode(), b"\n", rows, f"{blobs}\n{paths}".encode()])
+        *numbers, blobs = zip(*stamps.values(), strict=True)
+        columns = [array(kind, column) for kind, column in zip(_COLUMNS, numbers, strict=True)]
+        texts = "\0".join([*stamps, *blobs]).encode()
+        payload = b"".join([json.dumps(about).encode(), b"\n", *columns, texts])
         write_kept(self._path, _MAGIC, payload)
 
     def _about(self) -> dict[str, object]:
@@ -98,17 +100,14 @@ class StatCache:
         about = json.loads(line)
         if not about.items() >= self._about().items():
             return None
-        end = about["count"] * _ROW.size
-        blobs, _, paths = rest[end:].decode().partition("\n")
-        stamps = {
-            path: Stamp._make((*row, blobs[at : at + _BLOB]))
-            for path, row, at in zip(
-                paths.split("\0"),
-                _ROW.iter_unpack(rest[:end]),
-                range(0, len(blobs), _BLOB),
-                strict=True,
-            )
-        }
+        count = int(about["count"])
+        size = 8 * count
+        columns = [
+            array(kind, rest[at * size : (at + 1) * size]) for at, kind in enumerate(_COLUMNS)
+        ]
+        texts = rest[len(_COLUMNS) * size :].decode().split("\0")
+        rows = zip(*columns, texts[count:], strict=True)
+        stamps = dict(zip(texts[:count], map(_make_stamp, rows), strict=True))
         return Published(
             WorkspaceId.parse(about["workspace"]),
             Digest.parse(about["digest"]),
