@@ -206,18 +206,29 @@ class ClosureCheck:
 
     def _visit_entries(self, tree: Oid, before: Oid | None, depth: int) -> Measure:
         step = self._parse(tree, None if before is None else self._load(before))
-        old = {(entry.name, entry.is_tree): entry.oid for entry in step.removed}
-        added = [
-            (entry, self._visit(entry.oid, old.get((entry.name, True)), depth + 1))
-            if entry.is_tree
-            else (entry, self._visit_blob(entry.oid, old.get((entry.name, False))))
-            for entry in step.added
-        ]
+        added = self._visit_added(step, depth)
         if before is None or step.is_whole:
             return add_measures(added)
         # What the one before has too was looked at with it.
         removed = [(entry, self._measure_known(entry)) for entry in step.removed]
         return self._measure_tree(before).replace(removed, added) or self._measure_again(step)
+
+    def _visit_added(self, step: Step, depth: int) -> list[tuple[TreeEntry, Measure | int]]:
+        """Rows that the directory before has not, each with its measure."""
+        objects, use = self._pack.objects, self.used.add
+        old = {(entry.name, entry.is_tree): entry.oid for entry in step.removed}
+        added: list[tuple[TreeEntry, Measure | int]] = []
+        for entry in step.added:
+            name, is_tree, oid = entry
+            packed = objects.get(oid)
+            if packed is not None and not is_tree and packed.kind == Kind.BLOB:
+                use(oid)  # Nearly every row of a first bundle.
+                added.append((entry, packed.size))
+            elif is_tree:
+                added.append((entry, self._visit(oid, old.get((name, True)), depth + 1)))
+            else:
+                added.append((entry, self._visit_blob(oid, old.get((name, False)))))
+        return added
 
     def _measure_again(self, step: Step) -> Measure:
         entries = step.directory.entries
@@ -266,10 +277,10 @@ class ClosureCheck:
         return directory
 
     def _visit_blob(self, oid: Oid, before: Oid | None) -> int:
+        """The size of a file that did not come as one."""
         packed = self._pack.objects.get(oid)
         if packed is not None:
-            self._use(oid, packed.kind, Kind.BLOB)
-            return packed.size
+            _verify_kind(oid, packed.kind, Kind.BLOB)
         if oid != before:
             self._verify_held(oid, Kind.BLOB)
         return self._objects.blob_size(oid)

@@ -12,7 +12,7 @@ from dulwich.pack import apply_delta as apply_natively
 from yoi_bundles.errors import MalformedBundleError, TooLargeError
 from yoi_bundles.store.faults import SIGNALS
 
-_MAX_SIZE_BITS = 42
+_MAX_SIZE_BYTES = 6
 """No object of a bundle is near 2**42 bytes; longer encodings only cost time."""
 _COPY_BYTES = 0xFFFF
 _INSERT_BYTES = 127
@@ -43,17 +43,15 @@ def read_size(data: bytes, position: int) -> tuple[int, int]:
         MalformedBundleError: Truncated, overlong or absurdly large.
     """
     value = shift = 0
-    while shift < _MAX_SIZE_BITS:
-        if position >= len(data):
-            raise MalformedBundleError("a delta is truncated in its header")
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if not byte & 0x80:
+    for byte in data[position : position + _MAX_SIZE_BYTES]:
+        if byte < 0x80:
             if byte == 0 and shift:
                 raise MalformedBundleError("a size is not in its shortest form")
-            return value, position
+            return value | byte << shift, position + shift // 7 + 1
+        value |= (byte & 0x7F) << shift
         shift += 7
+    if position + _MAX_SIZE_BYTES > len(data):
+        raise MalformedBundleError("a delta is truncated in its header")
     raise MalformedBundleError("a size is absurdly large")
 
 
@@ -87,15 +85,15 @@ def apply_delta(
             "a delta makes too large an object", limit=max_bytes, limit_name="object_bytes"
         )
     spend(len(delta) * COST_BYTES)
-    announced = _encode_size(result_size + _INSERT_BYTES)
-    guarded = b"".join((delta[:middle], announced, delta[position:], _GUARD))
+    announced = result_size + _INSERT_BYTES
+    guarded = b"".join((delta[:middle], _encode_size(announced), delta[position:], _GUARD))
     try:
         made = b"".join(apply_natively(base, guarded))
     except SIGNALS:
         raise
     except BaseException:  # noqa: BLE001 - native code ends in a panic
         made = b""
-    if len(made) != result_size + _INSERT_BYTES:
+    if len(made) != announced:
         raise MalformedBundleError(
             "a delta is truncated, copies from outside its base, or makes more or less than it says"
         )

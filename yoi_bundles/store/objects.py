@@ -39,7 +39,7 @@ class Kind(IntEnum):
     BLOB = 3
 
 
-_NAMES: Mapping[int, bytes] = MappingProxyType({1: b"commit", 2: b"tree", 3: b"blob"})
+_NAMES = (b"", b"commit", b"tree", b"blob")
 _NO_NAMES: Mapping[bytes, str] = MappingProxyType({})
 _ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]*)\0(.{32})", re.DOTALL)
 

@@ -6,6 +6,8 @@ Source: gitformat-pack, "Size encoding" and "Deltified representation".
 from __future__ import annotations
 
 from yoi_bundles.errors import MalformedBundleError
+from yoi_bundles.store.objects import OID_BYTES
+from yoi_bundles.store.packwriter import OFS_DELTA, REF_DELTA
 
 
 def read_entry_header(view: memoryview, position: int) -> tuple[int, int, int]:
@@ -49,3 +51,18 @@ def read_distance(view: memoryview, position: int) -> tuple[int, int]:
         if distance > len(view):
             raise MalformedBundleError("a delta's base lies before the pack")
     return distance, position + 1
+
+
+def find_stream(view: memoryview, offset: int) -> tuple[int, int]:
+    """Where the zlib stream of an entry begins, and its inflated size.
+
+    Args:
+        view: A pack.
+        offset: Where an entry begins that was read before.
+    """
+    kind, size, position = read_entry_header(view, offset)
+    if kind == OFS_DELTA:
+        _, position = read_distance(view, position)
+    elif kind == REF_DELTA:
+        position += OID_BYTES
+    return position, size

@@ -22,7 +22,7 @@ from yoi_bundles.model.tree import PlainCheck
 from yoi_bundles.store.deltas import apply_delta, read_size
 from yoi_bundles.store.mapped import SLICE_BYTES, forget_pages, read_slices
 from yoi_bundles.store.objects import OID_BYTES, Kind, Oid, hash_object
-from yoi_bundles.store.packheaders import read_distance, read_entry_header
+from yoi_bundles.store.packheaders import find_stream, read_distance, read_entry_header
 from yoi_bundles.store.packtable import PackTable
 from yoi_bundles.store.packwriter import OFS_DELTA, PACK_HEADER_BYTES, REF_DELTA, PackEntry
 from yoi_bundles.store.plainfiles import PlainFiles
@@ -177,45 +177,48 @@ class ReceivedPack:
         """
         if offset >= self._end:
             raise MalformedBundleError("the pack ends inside an object")
-        kind, size, position = read_entry_header(self.view, offset)
+        view, table = self.view, self.table
+        kind, size, position = read_entry_header(view, offset)
         if size > self._limits.object_bytes:
             raise _too_large("object_bytes", self._limits.object_bytes)
         base: int | Oid | None = None
-        oid: Oid | None = None
+        base_oid: Oid | None = None
         if kind == OFS_DELTA:
-            distance, position = read_distance(self.view, position)
+            distance, position = read_distance(view, position)
             base = offset - distance
-            oid = self._find_offset(base)
+            base_oid = table.find(base)
         elif kind == REF_DELTA:
-            base = oid = bytes(self.view[position : position + OID_BYTES])
+            base = base_oid = bytes(view[position : position + OID_BYTES])
             position += OID_BYTES
         elif kind not in _KINDS:
             raise MalformedBundleError(f"object type {kind} has no place in a bundle")
         data, end = self._inflate(position, size)
-        self.table.add(offset, size, position, base, zlib.crc32(self.view[offset:end]))
+        oid: Oid | None = None
         if base is None:
-            self._finish(offset, _KINDS[kind], data, 0)
+            oid = self._record(offset, _KINDS[kind], data, 0)
+        elif base_oid is not None and base_oid in self.objects:
+            oid = self._take_delta(offset, base_oid, data)
         else:
-            self._take_delta(offset, base, oid, data)
+            self._wait(offset, base, data)
+        table.add(offset, base, zlib.crc32(view[offset:end]), oid)
+        if oid is not None and self._waiting:
+            self._make_awaited(offset, oid)
         return end
-
-    def _find_offset(self, offset: int) -> Oid | None:
-        """The id of an object before this one; None if it is a delta that waits itself."""
-        row = self.table.find(offset)
-        if row is None:
-            raise MalformedBundleError("a delta's base offset is not that of an object")
-        return self.table.oid_of_row(row)
 
     def _inflate(self, position: int, size: int) -> tuple[bytes, int]:
         """Inflate exactly ``size`` bytes; the stream must end there and nowhere else."""
-        self.spend(size)
-        if position >= self._end:
+        self._work_left -= size
+        if self._work_left < 0:
+            raise _too_large("inflated_bytes", self._limits.inflated_bytes)
+        last = self._end
+        if position >= last:
             raise MalformedBundleError("the pack ends inside an object")
-        if size > (self._end - position) * self._limits.inflate_ratio:
+        if size > (last - position) * self._limits.inflate_ratio:
             raise _too_large("inflate_ratio", self._limits.inflate_ratio)
         stream = zlib.decompressobj()
         window = size + (size >> 10) + _WINDOW_SLACK
-        end = min(position + window, self._end)
+        end = position + window
+        end = min(end, last)
         data = stream.decompress(self.view[position:end], size + 1)
         while not stream.eof:
             # Rare: the stream is longer than any sensible compressor makes it.
@@ -243,13 +246,14 @@ class ReceivedPack:
 
     # --- (4c) ids and deltas -------------------------------------------------------------------
 
-    def _take_delta(self, offset: int, base: int | Oid, oid: Oid | None, delta: bytes) -> None:
-        """Make the object of a delta, or keep the delta until its base is known."""
-        packed = None if oid is None else self.objects.get(oid)
-        if oid is not None and packed is not None:
-            data = self._make(delta, self.read(oid), packed.depth + 1)
-            self._finish(offset, packed.kind, data, packed.depth + 1)
-            return
+    def _take_delta(self, offset: int, base: Oid, delta: bytes) -> Oid:
+        """Make the object of a delta on one that was made."""
+        kind, _, _, depth = self.objects[base]
+        data = self._make(delta, self.read(base), depth + 1)
+        return self._record(offset, kind, data, depth + 1)
+
+    def _wait(self, offset: int, base: int | Oid, delta: bytes) -> None:
+        """Keep a delta until its base is known."""
         self._verify_delta(delta)
         cost = len(delta) + _KEPT_OVERHEAD_BYTES
         if cost <= self._delta_left:
@@ -272,11 +276,8 @@ class ReceivedPack:
         self.spend(len(data))
         return data
 
-    def _finish(self, offset: int, kind: Kind, data: bytes, depth: int) -> None:
-        """Record an object under its id, then every delta that waited for it."""
-        oid = self._record(offset, kind, data, depth)
-        if not self._waiting:
-            return
+    def _make_awaited(self, offset: int, oid: Oid) -> None:
+        """Make every delta that waited for an object, and those that waited for these."""
         awaited = [oid] if self._is_awaited(offset, oid) else []
         while awaited:
             awaited += self._make_waiting(awaited.pop())
@@ -299,10 +300,12 @@ class ReceivedPack:
         for offset in offsets:
             delta = self._waiting_data.pop(offset, None)
             if delta is None:
-                delta = self._inflate(*self.table.stream(offset))[0]
+                delta = self._inflate(*find_stream(self.view, offset))[0]
             else:
                 self._delta_left += len(delta) + _KEPT_OVERHEAD_BYTES
-            made.append(self._record(offset, kind, self._make(delta, base, depth), depth))
+            oid = self._record(offset, kind, self._make(delta, base, depth), depth)
+            self.table.name(offset, oid)
+            made.append(oid)
         return made
 
     def _record(self, offset: int, kind: Kind, data: bytes, depth: int) -> Oid:
@@ -310,7 +313,6 @@ class ReceivedPack:
         if oid in self.objects:
             raise MalformedBundleError("the pack holds an object twice")
         self.objects[oid] = PackedObject(kind, len(data), offset, depth)
-        self.table.name(offset, oid)
         self.inflated_bytes += len(data)
         self._keep(oid, data)
         if self._plain is not None and kind == Kind.BLOB:
@@ -371,7 +373,8 @@ class ReceivedPack:
             found = self._load_base(wanted)
             data = b"" if found is None else found[1]
         for link in reversed(chain):
-            inflated, _ = self._inflate(*self.table.stream(self.objects[link].offset))
+            stream = find_stream(self.view, self.objects[link].offset)
+            inflated, _ = self._inflate(*stream)
             if data is None:
                 data = inflated
             else:

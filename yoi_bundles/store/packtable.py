@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 
+from yoi_bundles.errors import MalformedBundleError
 from yoi_bundles.store.objects import Oid
 from yoi_bundles.store.packwriter import PackEntry
 
@@ -14,48 +15,39 @@ class PackTable:
 
     def __init__(self) -> None:
         self._offsets = array("Q")
-        self._sizes = array("Q")
-        self._data_offsets = array("Q")
         self._crcs = array("I")
         self._bases: dict[int, int | Oid] = {}
         self._oids: list[Oid | None] = []
 
-    def add(
-        self, offset: int, size: int, data_offset: int, base: int | Oid | None, crc: int
-    ) -> None:
+    def add(self, offset: int, base: int | Oid | None, crc: int, oid: Oid | None) -> None:
         """Note the next entry; offsets rise.
 
         Args:
             offset: Where it begins.
-            size: Its inflated size.
-            data_offset: Where its zlib stream begins.
             base: Offset or id of the base, if it is a delta.
             crc: Checksum of its bytes.
+            oid: Id of its object, or None if that is not known yet.
         """
         self._offsets.append(offset)
-        self._sizes.append(size)
-        self._data_offsets.append(data_offset)
         self._crcs.append(crc)
-        self._oids.append(None)
+        self._oids.append(oid)
         if base is not None:
             self._bases[offset] = base
 
     def _row(self, offset: int) -> int:
         return bisect_left(self._offsets, offset)
 
-    def find(self, offset: int) -> int | None:
-        """The row of the entry that begins at an offset, for `oid_of_row`."""
-        row = bisect_left(self._offsets, offset)
-        return row if row < len(self._offsets) and self._offsets[row] == offset else None
+    def find(self, offset: int) -> Oid | None:
+        """The id of the object at an offset; None if it is a delta that waits.
 
-    def oid_of_row(self, row: int) -> Oid | None:
-        """The id of the object of a row, once it is known."""
+        Raises:
+            MalformedBundleError: No entry begins there.
+        """
+        offsets = self._offsets
+        row = bisect_left(offsets, offset)
+        if row == len(offsets) or offsets[row] != offset:
+            raise MalformedBundleError("a delta's base offset is not that of an object")
         return self._oids[row]
-
-    def stream(self, offset: int) -> tuple[int, int]:
-        """Where an entry's zlib stream begins, and its inflated size."""
-        row = self._row(offset)
-        return self._data_offsets[row], self._sizes[row]
 
     def base(self, offset: int) -> int | Oid | None:
         """What an entry is a delta on."""
@@ -71,6 +63,5 @@ class PackTable:
         return self._oids[self._row(offset)]
 
     def name(self, offset: int, oid: Oid) -> None:
-        """Note the id of the object at an offset; most often that of the entry added last."""
-        row = -1 if self._offsets[-1] == offset else self._row(offset)
-        self._oids[row] = oid
+        """Note the id of the object at an offset, which was not known before."""
+        self._oids[self._row(offset)] = oid

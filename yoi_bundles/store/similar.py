@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from yoi_bundles.store.deltas import DeltaBase
 from yoi_bundles.store.objects import OID_BYTES, Kind, Oid
+from yoi_bundles.store.packheaders import find_stream
 from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.packwriter import deflate_delta
 
@@ -125,7 +126,7 @@ class SimilarFiles:
             oid = pack.table.oid(base) if isinstance(base, int) else base
             if pack.objects[entry.oid].kind != Kind.BLOB or (oid and oid not in pack.objects):
                 continue
-            start, size = pack.table.stream(entry.offset)
+            start, size = find_stream(pack.view, entry.offset)
             self._remember(entry.oid, Packed(oid, size, bytes(pack.view[start:end])))
 
     def _find_known(self, oids: Iterable[Oid]) -> dict[Oid, Packed]:
