@@ -13,8 +13,8 @@ from typing import BinaryIO
 from yoi_bundles.errors import MalformedBundleError, TooLargeError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+from yoi_bundles.store.refs import MAIN_REF
 
-MAIN_REF = "refs/heads/main"
 _SIGNATURE = b"# v3 git bundle\n"
 _FORMAT = b"@object-format=sha256"
 _PREREQUISITE = re.compile(rb"-([0-9a-f]{64})( [^\0\r]*)?")

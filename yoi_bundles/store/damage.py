@@ -23,14 +23,12 @@ from yoi_bundles.errors import BundleError, StoreCorruptError
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.store.faults import SIGNALS
 from yoi_bundles.store.files import link_if_new, make_directories, sync_directory
+from yoi_bundles.store.lacking import DAMAGED, list_set_aside
 from yoi_bundles.store.mapped import map_file
 from yoi_bundles.store.objects import OID_BYTES, Kind, Oid, hash_object
 from yoi_bundles.store.packindex import read_index_ids
 from yoi_bundles.store.packreader import ReceivedPack
 
-DAMAGED = "damaged"
-LACKING = "lacking"
-"""Below it: which bundles wait for objects."""
 _DERIVED = (
     "pack/multi-pack-index*",
     "info/commit-graph",
@@ -72,13 +70,6 @@ def set_aside(root: Path, paths: list[Path], stamp: str) -> list[str]:
 def find_stamp() -> str:
     """The time, for names of files that are set aside: sorts as text, to the second."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-
-
-def list_set_aside(root: Path) -> list[Path]:
-    """Files that were found damaged and are kept in a repository, by name."""
-    directory = root / DAMAGED
-    found = sorted(directory.iterdir()) if directory.is_dir() else []
-    return [path for path in found if path.name != LACKING]
 
 
 def find_damaged_packs(directory: Path) -> list[Path]:

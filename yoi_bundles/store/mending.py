@@ -10,23 +10,18 @@ Source: docs/adr/0014; docs/format.md, "Damage".
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from yoi_bundles.errors import InvalidInputError, StoreCorruptError, StoreError, VerificationError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.store.audit import Audit
-from yoi_bundles.store.bundlefile import MAIN_REF
 from yoi_bundles.store.commits import parse_commit
 from yoi_bundles.store.damage import (
-    DAMAGED,
-    LACKING,
     find_damaged_loose,
     find_damaged_packs,
     find_derived,
     find_stamp,
     has_trailer,
-    list_set_aside,
     read_pack,
     read_sound_objects,
     set_aside,
@@ -34,6 +29,7 @@ from yoi_bundles.store.damage import (
 from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.files import make_directories, replace_file
 from yoi_bundles.store.history import History
+from yoi_bundles.store.lacking import DAMAGED, LACKING, find_lacking, list_set_aside
 from yoi_bundles.store.layout import mend_layout
 from yoi_bundles.store.maintenance import remove_packs
 from yoi_bundles.store.objectdb import ObjectDatabase
@@ -41,7 +37,7 @@ from yoi_bundles.store.objects import Kind, Oid, hash_object, parse_tree
 from yoi_bundles.store.protocol import MendReport, ObjectSource, Witness
 from yoi_bundles.store.publish import write_pack
 from yoi_bundles.store.refmending import RefMender
-from yoi_bundles.store.refs import RefStore
+from yoi_bundles.store.refs import MAIN_REF, RefStore
 
 
 class Mender:
@@ -143,21 +139,8 @@ class Mender:
     # --- what is lacking -------------------------------------------------------------------------
 
     def find_lacking(self) -> frozenset[Digest]:
-        """Bundles that wait for objects, as the last mending wrote them down; takes no lock.
-
-        Raises:
-            StoreError: It could not be read.
-        """
-        with storage_faults("read what is lacking"):
-            try:
-                text = (self._root / DAMAGED / LACKING).read_text("ascii", "replace")
-            except (FileNotFoundError, NotADirectoryError):
-                return frozenset()
-        found: set[Digest] = set()
-        for line in text.split():
-            with suppress(InvalidInputError):
-                found.add(Digest.parse(line))
-        return frozenset(found)
+        """See `yoi_bundles.store.lacking.find_lacking`."""
+        return find_lacking(self._root)
 
     def note_lacking(self) -> frozenset[Digest]:
         """Look which bundles cannot be read whole, and write it down for all processes.

@@ -6,10 +6,9 @@ Source: docs/format.md; the contract is executed by tests/contract/test_bundle_s
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from yoi_bundles.model.ids import CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
@@ -21,8 +20,10 @@ from yoi_bundles.model.revision import (
     RevisionDraft,
 )
 from yoi_bundles.model.tree import ContentCheck, PlainCheck, TreeChange, TreeReader
-from yoi_bundles.store.bundlefile import BundleFileInfo
-from yoi_bundles.store.quarantine import Upload
+
+if TYPE_CHECKING:
+    from yoi_bundles.store.bundlefile import BundleFileInfo
+    from yoi_bundles.store.quarantine import Upload
 
 
 class Unset(Enum):
@@ -36,16 +37,14 @@ Expected: TypeAlias = CommitId | Literal[Unset.UNSET] | None
 """The head a publisher built on: a commit, None for "empty", or `UNSET` for "whatever it is"."""
 
 
-@dataclass(frozen=True, slots=True)
-class PublishResult:
+class PublishResult(NamedTuple):
     """The revision that now carries the published files, and whether it was made just now."""
 
     revision: Revision
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiveResult:
+class ReceiveResult(NamedTuple):
     """What accepting a bundle file did.
 
     Args:
@@ -63,8 +62,7 @@ class ReceiveResult:
     inflated_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoreProblem:
+class StoreProblem(NamedTuple):
     """An object that is not what its id says, or a file that is not as it was written.
 
     Args:
@@ -76,8 +74,7 @@ class StoreProblem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyReport:
+class VerifyReport(NamedTuple):
     """What a verification looked at and found.
 
     Args:
@@ -95,8 +92,7 @@ ObjectSource: TypeAlias = Callable[[bytes], "tuple[int, bytes] | None"]
 """Gives type and bytes of an object by its raw id; they are hashed before they are believed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Witness:
+class Witness(NamedTuple):
     """What somebody outside a store remembers of it.
 
     Args:
@@ -114,8 +110,7 @@ NOBODY = Witness()
 """Only the store itself speaks."""
 
 
-@dataclass(frozen=True, slots=True)
-class MendReport:
+class MendReport(NamedTuple):
     """What a mending did.
 
     Args:
@@ -129,8 +124,7 @@ class MendReport:
     lacking: frozenset[Digest]
 
 
-@dataclass(frozen=True, slots=True)
-class CollectReport:
+class CollectReport(NamedTuple):
     """What a collection of garbage did.
 
     Args:

@@ -6,6 +6,7 @@ Every byte they hand out has been hashed: by the database on each read, by the p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from yoi_bundles.errors import MissingObjectError
 from yoi_bundles.model.ids import BlobId, Digest, RelativePath
@@ -13,8 +14,10 @@ from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.tree import TreeChange
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid, TreeEntry, parse_tree
-from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.trees import BuiltTree, TreeLoader, flatten_tree, list_changes
+
+if TYPE_CHECKING:
+    from yoi_bundles.store.packreader import ReceivedPack
 
 
 class ObjectTreeReader:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from yoi_bundles.store.damage import find_stamp, has_trailer, set_aside
 from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.files import TEMP_PREFIX
 from yoi_bundles.store.objectdb import INDEX_MARK, KEEP_TARGET
@@ -69,10 +68,16 @@ def _sweep_packs(directory: Path) -> None:
             path.unlink(missing_ok=True)
     for path in directory.glob("pack-*.pack"):
         if not path.with_suffix(".idx").exists() and _is_stale(path.stat().st_mtime):
-            # A whole one may be all that is left of a pack whose index was lost.
-            if has_trailer(path):
-                set_aside(directory.parent.parent, [path], find_stamp())
-            path.unlink(missing_ok=True)
+            _drop_pack(path)
+
+
+def _drop_pack(path: Path) -> None:
+    """A whole one may be all that is left of a pack whose index was lost: it is set aside."""
+    from yoi_bundles.store.damage import find_stamp, has_trailer, set_aside
+
+    if has_trailer(path):
+        set_aside(path.parent.parent.parent, [path], find_stamp())
+    path.unlink(missing_ok=True)
 
 
 def _is_stale(modified_at: float) -> bool:

@@ -1,7 +1,7 @@
 """One workspace's bare SHA-256 repository: the `BundleStore` that git can read.
 
 Readers take no lock. Writers take one lock per repository, which dies with its owner;
-``refs/heads/main`` is the commit point of every write.
+``refs/heads/main`` is the commit point of every write. What a publish does not use is loaded late.
 
 Source: docs/format.md, "Invariants" and "Order of writes".
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from yoi_bundles.errors import StoreCorruptError
 from yoi_bundles.model.ids import CommitId, Digest, RelativePath, WorkspaceId
@@ -25,19 +25,14 @@ from yoi_bundles.model.revision import (
     RevisionDraft,
 )
 from yoi_bundles.model.tree import ContentCheck, PlainCheck, TreeChange, TreeReader
-from yoi_bundles.store.audit import Audit
-from yoi_bundles.store.bundlefile import BundleFileInfo
-from yoi_bundles.store.damage import list_set_aside
 from yoi_bundles.store.edit import build_on, list_measures
-from yoi_bundles.store.export import BundleWriter
-from yoi_bundles.store.faults import storage_faults, verification_faults
+from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.files import exclusive_lock, sync_directory
 from yoi_bundles.store.garbage import collect_garbage, drop_bundles
 from yoi_bundles.store.history import History
+from yoi_bundles.store.lacking import find_lacking, list_set_aside
 from yoi_bundles.store.layout import LOCK_FILE, QUARANTINE, create_layout, read_workspace
-from yoi_bundles.store.mapped import map_file
 from yoi_bundles.store.measures import Measure, MeasureBook
-from yoi_bundles.store.mending import Mender
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Oid
 from yoi_bundles.store.protocol import (
@@ -53,14 +48,18 @@ from yoi_bundles.store.protocol import (
     Witness,
 )
 from yoi_bundles.store.publish import encode_draft, verify_expected
-from yoi_bundles.store.quarantine import Upload
 from yoi_bundles.store.readers import built_tree, stored_tree
-from yoi_bundles.store.receive import Receiver
 from yoi_bundles.store.recovery import recover_repository
 from yoi_bundles.store.refs import RefStore
 from yoi_bundles.store.tidying import Tidying
 from yoi_bundles.store.trees import list_changes
 from yoi_bundles.store.writer import Writer
+
+if TYPE_CHECKING:
+    from yoi_bundles.store.bundlefile import BundleFileInfo
+    from yoi_bundles.store.export import BundleWriter
+    from yoi_bundles.store.mending import Mender
+    from yoi_bundles.store.quarantine import Upload
 
 
 class Repository(AbstractContextManager["Repository"]):
@@ -78,16 +77,25 @@ class Repository(AbstractContextManager["Repository"]):
     def __init__(self, path: Path, workspace: WorkspaceId, limits: Limits) -> None:
         self._path = path
         self._workspace = workspace
-        self._limits = limits
         self._objects = ObjectDatabase(path / "objects", limits)
         self._refs = RefStore(path)
         self._history = History(workspace, self._objects, self._refs, limits)
         self._measures = MeasureBook(self._objects)
-        self._bundles = BundleWriter(self._objects, self._history)
-        self._mender = Mender(path, workspace, self._objects, self._refs, self._history)
         self.tidying = Tidying(self._objects, self._refs, self._writer_lock)
-        parts = (self._objects, self._refs, self._history, self._mender)
-        self._writer = Writer(*parts, self.tidying)
+        parts = (self._objects, self._refs, self._history)
+        self._writer = Writer(*parts, self._make_mender, self.tidying)
+
+    @cached_property
+    def _bundles(self) -> BundleWriter:
+        from yoi_bundles.store.export import BundleWriter
+
+        # Should two threads make two, the one that is dropped has only learned in vain.
+        return BundleWriter(self._objects, self._history)
+
+    def _make_mender(self) -> Mender:
+        from yoi_bundles.store.mending import Mender
+
+        return Mender(self._path, self._workspace, self._objects, self._refs, self._history)
 
     @classmethod
     def create(cls, path: Path, workspace: WorkspaceId, limits: Limits = DEFAULT_LIMITS) -> Self:
@@ -218,6 +226,8 @@ class Repository(AbstractContextManager["Repository"]):
         Raises:
             BundleMissingError: The bundle is not held.
         """
+        from yoi_bundles.store.audit import Audit
+
         audit = Audit(self._objects, self._history)
         if digest is not None:
             audit.verify_revision(self.get_revision(digest))
@@ -266,7 +276,7 @@ class Repository(AbstractContextManager["Repository"]):
             if self.find_lacking():
                 # What the publisher sends again may be just what is lacking.
                 with self._writer_lock():
-                    self._mender.fill(tree.objects.get)
+                    self._make_mender().fill(tree.objects.get)
             if head is not None and head.digest == tree.digest:
                 return PublishResult(head, False)
             verify_expected(head, wanted)
@@ -309,6 +319,8 @@ class Repository(AbstractContextManager["Repository"]):
 
     def open_upload(self, limits: Limits = DEFAULT_LIMITS) -> Upload:
         """A place for the bytes of a bundle file until they are accepted or discarded."""
+        from yoi_bundles.store.quarantine import Upload
+
         return Upload(self._path / QUARANTINE, limits)
 
     def accept(
@@ -335,24 +347,12 @@ class Repository(AbstractContextManager["Repository"]):
             StorageFullError: No room.
             BundleError: Whatever the two checks raise.
         """
+        from yoi_bundles.store.intake import Intake
+        from yoi_bundles.store.receive import Receiver
+
         receiver = Receiver(self._workspace, self._objects, self._history, self._measures)
-        with (
-            upload,
-            verification_faults("read the bundle file"),
-            map_file(upload.open_for_reading()) as view,
-        ):
-            received = receiver.verify(view, upload.limits, find_plain)
-            current = self._writer.find_current(received)
-            if not self._writer.is_held(received.tip, current):
-                check_advance(receiver.make_advance(received, current))
-            receiver.verify_content(received, expected, check_content, upload.limits)
-            with self._writer_lock():
-                is_new = self._writer.install(receiver, received, current, check_advance)
-            self._measures.learn(received.measures)
-            self._objects.learn_sizes(received.pack.blob_sizes())
-            self._objects.learn_trees(received.directories)
-            counts = len(received.pack.objects), upload.size_bytes, received.pack.inflated_bytes
-            return ReceiveResult(received.tip, is_new, *counts)
+        intake = Intake(receiver, self._writer, self._writer_lock, self._objects, self._measures)
+        return intake.accept(upload, expected, check_advance, check_content, find_plain)
 
     # --- upkeep ----------------------------------------------------------------------------------
 
@@ -362,7 +362,7 @@ class Repository(AbstractContextManager["Repository"]):
 
     def find_lacking(self) -> frozenset[Digest]:
         """Bundles that were found damaged and wait for objects."""
-        return self._mender.find_lacking()
+        return find_lacking(self._path)
 
     def list_set_aside(self) -> tuple[str, ...]:
         """Names of the damaged files that are kept, each with the time at its end."""
@@ -372,10 +372,10 @@ class Repository(AbstractContextManager["Repository"]):
     def mend(self, witness: Witness = NOBODY, source: ObjectSource | None = None) -> MendReport:
         """Set damaged files aside, save what they still give, make lost refs anew."""
         with storage_faults("mend the repository"), self._writer_lock():
-            report = self._mender.mend(witness)
+            report = (mender := self._make_mender()).mend(witness)
             if source is None or not report.lacking:
                 return report
-            return replace(report, lacking=self._mender.fill(source))
+            return report._replace(lacking=mender.fill(source))
 
     def drop(self, digests: Collection[Digest]) -> None:
         """Hold bundles no longer; their objects stay while history reaches them.

@@ -7,22 +7,25 @@ Source: docs/format.md, "Order of writes".
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from yoi_bundles.errors import StoreCorruptError
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.revision import AdvanceCheck, Revision
-from yoi_bundles.store.bundlefile import MAIN_REF
 from yoi_bundles.store.history import History
-from yoi_bundles.store.install import write_received_pack
-from yoi_bundles.store.mending import Mender
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid
-from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.protocol import PublishResult
 from yoi_bundles.store.publish import collect_new_objects, verify_expected, write_pack
-from yoi_bundles.store.receive import Received, Receiver
-from yoi_bundles.store.refs import RefStore, bundle_ref
+from yoi_bundles.store.refs import MAIN_REF, RefStore, bundle_ref
 from yoi_bundles.store.tidying import Tidying
 from yoi_bundles.store.trees import BuiltTree
+
+if TYPE_CHECKING:
+    from yoi_bundles.store.mending import Mender
+    from yoi_bundles.store.packreader import ReceivedPack
+    from yoi_bundles.store.receive import Received, Receiver
 
 _LOOKED_UP = 32
 """So many objects are looked up one by one; for more, the indexes are read from end to end."""
@@ -35,7 +38,7 @@ class Writer:
         objects: Its objects.
         refs: Its refs.
         history: Its revisions.
-        mender: Mends it when a write meets damage.
+        make_mender: Makes what mends it when a write meets damage.
         tidying: Keeps it tidy after writes.
     """
 
@@ -44,13 +47,13 @@ class Writer:
         objects: ObjectDatabase,
         refs: RefStore,
         history: History,
-        mender: Mender,
+        make_mender: Callable[[], Mender],
         tidying: Tidying,
     ) -> None:
         self._objects = objects
         self._refs = refs
         self._history = history
-        self._mender = mender
+        self._make_mender = make_mender
         self._tidying = tidying
 
     def finish_refs(self, head: Revision | None) -> None:
@@ -166,6 +169,8 @@ class Writer:
         if self._history.is_ancestor(tip, head):
             self._refs.write(updates)
             return
+        from yoi_bundles.store.install import write_received_pack
+
         with self._objects.new_pack(lambda path: write_received_pack(path, received.pack)):
             self._move_boundary(received)
             self._refs.write([(MAIN_REF, tip.commit), *updates])
@@ -184,10 +189,11 @@ class Writer:
     def _heal(self, pack: ReceivedPack, *, is_whole: bool) -> None:
         """Take what is held and damaged from what came; nothing is written if nothing is."""
         is_damaged = self._is_damaged(pack, is_whole=is_whole)
+        mender = self._make_mender()
         if is_damaged:
-            self._mender.mend_objects()
-        if is_damaged or self._mender.find_lacking():
-            self._mender.fill(lambda oid: _read_packed(pack, oid))
+            mender.mend_objects()
+        if is_damaged or mender.find_lacking():
+            mender.fill(lambda oid: _read_packed(pack, oid))
 
     def _is_damaged(self, pack: ReceivedPack, *, is_whole: bool) -> bool:
         """Whether something that came is held with other bytes, or not although it must be."""
