@@ -19,7 +19,6 @@ from sqlalchemy import (
     insert,
     select,
 )
-from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from yoi_bundles.errors import (
@@ -37,28 +36,28 @@ from yoi_bundles.wire.credentials import Credentials
 from yoi_bundles.wire.database import Database
 from yoi_bundles.wire.epoch import EpochCache
 from yoi_bundles.wire.messages import NackReason, WorkerView
+from yoi_bundles.wire.statement import Statement
 
 KEPT_NEWEST = 1024
 """Workspaces whose newest revision is kept in memory."""
 
 
-# Made once: putting a statement together takes longer than SQLite does to carry it out.
-
-
-def _noting(table: Table, keys: list[str], columns: list[str]) -> Insert:
+def _noting(table: Table, keys: list[str], columns: list[str]) -> Statement:
     """Inserts a row, or changes these columns of the one that is there."""
     statement = upsert(table)
     changed = {name: statement.excluded[name] for name in columns}
-    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    return Statement(statement.on_conflict_do_update(index_elements=keys, set_=changed))
 
 
-def _noting_newest() -> Insert:
+def _noting_newest() -> Statement:
     statement = upsert(NEWEST)
     new = statement.excluded
-    return statement.on_conflict_do_update(
-        index_elements=["workspace"],
-        set_={"number": new.number, "commit_id": new.commit_id},
-        where=NEWEST.c.number < new.number,
+    return Statement(
+        statement.on_conflict_do_update(
+            index_elements=["workspace"],
+            set_={"number": new.number, "commit_id": new.commit_id},
+            where=NEWEST.c.number < new.number,
+        )
     )
 
 
@@ -68,10 +67,12 @@ _NOTE_REJECTED = _noting(BUNDLES, _BUNDLE, ["rejected_at", "reason"])
 _NOTE_NEWEST = _noting_newest()
 _NOTE_CONTACT = _noting(CONTACTS, ["workspace"], ["last_contact", "last_error"])
 _NOTE_FAILURE = _noting(CONTACTS, ["workspace"], ["last_error"])
-_FIND_NOTES = select(BUNDLES).where(
-    BUNDLES.c.workspace == bindparam("of_workspace"), BUNDLES.c.digest == bindparam("of_digest")
+_FIND_NOTES = Statement(
+    select(BUNDLES).where(
+        BUNDLES.c.workspace == bindparam("of_workspace"), BUNDLES.c.digest == bindparam("of_digest")
+    )
 )
-_COUNT_WORKERS = (
+_COUNT_WORKERS = Statement(
     select(func.count())
     .select_from(WORKERS)
     .where(
@@ -79,6 +80,7 @@ _COUNT_WORKERS = (
         WORKERS.c.workspace == bindparam("of_workspace"),
     )
 )
+_FIND_NEWEST = Statement(select(NEWEST).where(NEWEST.c.workspace == bindparam("of_workspace")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +212,10 @@ class Catalog:
         received = {"digest": str(revision.digest), "received_at": now.isoformat(), "reason": None}
         newest = {"number": revision.number, "commit_id": str(revision.commit)}
         with self._database.write() as connection:
-            connection.execute(_NOTE_RECEIVED, {"workspace": workspace} | received)
-            connection.execute(_NOTE_NEWEST, {"workspace": workspace} | newest)
+            _NOTE_RECEIVED.run(connection, {"workspace": workspace} | received)
+            _NOTE_NEWEST.run(connection, {"workspace": workspace} | newest)
             if is_contact:
-                connection.execute(_NOTE_CONTACT, _confirmed(revision.workspace, now))
+                _NOTE_CONTACT.run(connection, _confirmed(revision.workspace, now))
             self._database.advance_epoch(connection)
 
     def find_newest(self, workspace: WorkspaceId) -> tuple[CommitId, int] | None:
@@ -221,9 +223,8 @@ class Catalog:
         return next(iter(self._newest.get(workspace)), None)
 
     def _read_newest(self, workspace: WorkspaceId) -> tuple[tuple[CommitId, int], ...]:
-        query = select(NEWEST).where(NEWEST.c.workspace == str(workspace))
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
+            rows = _FIND_NEWEST.run(connection, {"of_workspace": str(workspace)}).all()
         return tuple((CommitId(row.commit_id), row.number) for row in rows)
 
     def received(self, workspace: WorkspaceId) -> frozenset[Digest]:
@@ -256,14 +257,14 @@ class Catalog:
             "reason": reason.model_dump_json(),
         }
         with self._database.write() as connection:
-            connection.execute(_NOTE_REJECTED, values)
+            _NOTE_REJECTED.run(connection, values)
 
     def bundle_notes(self, workspace: WorkspaceId, digest: Digest) -> BundleNotes:
         """What is remembered of one bundle."""
         values = {"of_workspace": str(workspace), "of_digest": str(digest)}
         with self._database.read() as connection:
-            row = connection.execute(_FIND_NOTES, values).one_or_none()
-            workers = int(connection.execute(_COUNT_WORKERS, values).scalar_one())
+            row = _FIND_NOTES.run(connection, values).one_or_none()
+            workers = int(_COUNT_WORKERS.run(connection, values).scalar_one())
         return replace(BundleNotes() if row is None else _notes(row), workers=workers)
 
     def rejections(self, workspace: WorkspaceId | None) -> tuple[tuple[WorkspaceId, Digest], ...]:
@@ -283,9 +284,9 @@ class Catalog:
         """Remember that the Backend could not be asked."""
         self._contact(_NOTE_FAILURE, {"workspace": str(workspace), "last_error": reason[:500]})
 
-    def _contact(self, statement: Insert, values: Mapping[str, str | None]) -> None:
+    def _contact(self, statement: Statement, values: Mapping[str, str | None]) -> None:
         with self._database.write() as connection:
-            connection.execute(statement, values)
+            statement.run(connection, values)
 
     def contact(self, workspace: WorkspaceId) -> tuple[datetime | None, str | None]:
         """Last confirmed contact with the Backend for a workspace, and the last failure since."""
