@@ -9,6 +9,7 @@ Source: docs/format.md, "Bundle file"; docs/adr/0017 and 0018; gitformat-pack.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -30,20 +31,36 @@ from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid
 from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.packwriter import PackWriter
-from yoi_bundles.store.similar import SimilarFiles
+from yoi_bundles.store.similar import SimilarFiles, kind_of
 from yoi_bundles.store.trees import compare_trees
 
 _MAX_DELTA_DEPTH = 50
 _MAX_DELTA_BYTES = 2 * 1024 * 1024
+_SCATTERED_READS = 16
+"""Objects read from all over the packs before these are closed: each makes 64 KiB resident."""
 
 
 class _Item(NamedTuple):
-    """One object to send, the object its path held before, and the path."""
+    """One object to send, and the object its path held before."""
 
     oid: Oid
     kind: Kind
     previous: Oid | None
-    path: str = ""
+
+
+class _Chosen(NamedTuple):
+    """Every object to send once; of a new file, of which there may be very many, only the id.
+
+    Args:
+        files: Those without an older version to make a delta on, by `kind_of`.
+        others: Commits first, bases of deltas before their deltas.
+    """
+
+    files: dict[str, list[Oid]]
+    others: list[_Item]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.files.values())) + len(self.others)
 
 
 class _Choice(NamedTuple):
@@ -68,6 +85,24 @@ class _Sent(NamedTuple):
     depth: int
 
 
+class _SentObjects:
+    """Those that are in the pack, as columns."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Oid, int] = {}
+        self._offsets = array("Q")
+        self._depths = array("B")
+
+    def add(self, oid: Oid, sent: _Sent) -> None:
+        self._rows[oid] = len(self._rows)
+        self._offsets.append(sent.offset)
+        self._depths.append(sent.depth)
+
+    def find(self, oid: Oid | None) -> _Sent | None:
+        row = None if oid is None else self._rows.get(oid)
+        return None if row is None else _Sent(self._offsets[row], self._depths[row])
+
+
 class BundleWriter:
     """Writes the bundle files of one repository.
 
@@ -79,7 +114,14 @@ class BundleWriter:
     def __init__(self, objects: ObjectDatabase, history: History) -> None:
         self._objects = objects
         self._history = history
-        self._similar = SimilarFiles(lambda oid: objects.read(oid, Kind.BLOB), objects.blob_size)
+        self._similar = SimilarFiles(self._read, objects.blob_size, objects.pack_directory)
+        self._reads = 0
+
+    def _read(self, oid: Oid, kind: Kind = Kind.BLOB) -> bytes:
+        self._reads += 1
+        if self._reads % _SCATTERED_READS == 0:
+            self._objects.close()
+        return self._objects.read(oid, kind)
 
     def write(
         self, out: BinaryIO, target: Revision, bases: Sequence[CommitId], *, is_shallow: bool
@@ -103,17 +145,17 @@ class BundleWriter:
         if target.commit in bases:
             raise InvalidInputError("the receiver has the target already", hint="send nothing")
         choice = _choose_revisions(self._history, target, frozenset(bases), is_shallow=is_shallow)
-        items = _list_items(self._objects, choice.base, choice.revisions)
+        chosen = _choose_objects(self._objects, choice.base, choice.revisions)
         header = encode_bundle_header(target.commit, choice.prerequisites)
         with storage_faults("write a bundle file"):
             out.write(header)
-            pack = self._write_pack(out, items)
+            pack = self._write_pack(out, chosen)
         return BundleFileInfo(
             target.commit,
             target.digest,
             None if choice.base is None else choice.base.commit,
             len(header) + pack.size_bytes,
-            len(items),
+            len(chosen),
             choice.is_shallow,
         )
 
@@ -138,24 +180,39 @@ class BundleWriter:
         ):
             header = read_bundle_header(BytesIO(view[: limits.header_bytes]), limits)
             pack = view[header.size_bytes :]
-            self._similar.learn(ReceivedPack(pack, limits, lambda _: None))
+            known = ReceivedPack(pack, limits, lambda _: None)
+            self._objects.learn_sizes({oid: one.size for oid, one in known.objects.items()})
+            self._similar.learn(known)
 
-    def _write_pack(self, out: BinaryIO, items: Sequence[_Item]) -> PackWriter:
-        pack = PackWriter(out, len(items))
-        sent: dict[Oid, _Sent] = {}
-        files = [(one.oid, one.path) for one in items if _is_new_file(one)]
-        for oid, packed in self._similar.pack(files):
-            base = None if packed.base is None else sent[packed.base]
+    def _write_pack(self, out: BinaryIO, chosen: _Chosen) -> PackWriter:
+        pack = PackWriter(out, len(chosen), is_indexed=False)
+        sent = _SentObjects()
+        for oid, packed in self._similar.pack(chosen.files):
+            base = sent.find(packed.base)
             at = pack.add_packed(
                 oid, Kind.BLOB, packed.size, packed.data, None if base is None else base.offset
             )
-            sent[oid] = _Sent(at, 0 if base is None else base.depth + 1)
-        for item in items:
-            if not _is_new_file(item):
-                data = self._objects.read(item.oid, item.kind)
-                sent[item.oid] = _add_item(self._objects, pack, item, data, sent)
+            sent.add(oid, _Sent(at, 0 if base is None else base.depth + 1))
+        for item in chosen.others:
+            sent.add(item.oid, self._add_item(pack, item, sent))
         pack.finish()
         return pack
+
+    def _add_item(self, pack: PackWriter, item: _Item, sent: _SentObjects) -> _Sent:
+        """Add one object, as a delta if that is smaller and the chain is short enough."""
+        data = self._read(item.oid, item.kind)
+        previous = sent.find(item.previous)
+        if item.previous is None or (previous and previous.depth >= _MAX_DELTA_DEPTH):
+            return _Sent(pack.add(item.oid, item.kind, data), 0)
+        base = self._read(item.previous, item.kind)
+        if len(base) + len(data) > _MAX_DELTA_BYTES:
+            return _Sent(pack.add(item.oid, item.kind, data), 0)
+        delta = encode_delta(base, data)
+        if len(delta) >= len(data):
+            return _Sent(pack.add(item.oid, item.kind, data), 0)
+        if previous is None:
+            return _Sent(pack.add_ref_delta(item.oid, item.previous, delta), 1)
+        return _Sent(pack.add_ofs_delta(item.oid, previous.offset, delta), previous.depth + 1)
 
 
 def _choose_revisions(
@@ -173,45 +230,25 @@ def _choose_revisions(
     return _Choice(None, [target], target.parent is not None)
 
 
-def _list_items(
+def _choose_objects(
     objects: ObjectDatabase, base: Revision | None, revisions: Sequence[Revision]
-) -> list[_Item]:
-    """Every object to send once, commits first, bases of deltas before their deltas."""
-    items = [_Item(revision.commit.raw, Kind.COMMIT, None) for revision in revisions]
+) -> _Chosen:
+    chosen = _Chosen({}, [_Item(revision.commit.raw, Kind.COMMIT, None) for revision in revisions])
     seen: set[Oid] = set()
     before = None if base is None else base.digest.raw
     for revision in revisions:
         tree = revision.digest.raw
         if tree != before and tree not in seen:
             seen.add(tree)
-            items.append(_Item(tree, Kind.TREE, before))
+            chosen.others.append(_Item(tree, Kind.TREE, before))
         for step in compare_trees(objects.read_tree, before, tree):
-            if step.new is not None and step.new not in seen:
-                seen.add(step.new)
+            if step.new is None or step.new in seen:
+                continue
+            seen.add(step.new)
+            if step.is_tree or step.old is not None:
                 kind = Kind.TREE if step.is_tree else Kind.BLOB
-                items.append(_Item(step.new, kind, step.old, step.path))
+                chosen.others.append(_Item(step.new, kind, step.old))
+            else:
+                chosen.files.setdefault(kind_of(step.path), []).append(step.new)
         before = tree
-    return items
-
-
-def _is_new_file(item: _Item) -> bool:
-    """Whether there is no older version to make a delta on."""
-    return item.kind == Kind.BLOB and item.previous is None
-
-
-def _add_item(
-    objects: ObjectDatabase, pack: PackWriter, item: _Item, data: bytes, sent: dict[Oid, _Sent]
-) -> _Sent:
-    """Add one object, as a delta if that is smaller and the chain is short enough."""
-    previous = None if item.previous is None else sent.get(item.previous)
-    if item.previous is None or (previous and previous.depth >= _MAX_DELTA_DEPTH):
-        return _Sent(pack.add(item.oid, item.kind, data), 0)
-    base = objects.read(item.previous, item.kind)
-    if len(base) + len(data) > _MAX_DELTA_BYTES:
-        return _Sent(pack.add(item.oid, item.kind, data), 0)
-    delta = encode_delta(base, data)
-    if len(delta) >= len(data):
-        return _Sent(pack.add(item.oid, item.kind, data), 0)
-    if previous is None:
-        return _Sent(pack.add_ref_delta(item.oid, item.previous, delta), 1)
-    return _Sent(pack.add_ofs_delta(item.oid, previous.offset, delta), previous.depth + 1)
+    return chosen

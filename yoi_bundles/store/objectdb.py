@@ -27,6 +27,8 @@ PACK_MARK, INDEX_MARK = ".pack.new", ".idx.new"
 """How temporary packs and indexes end."""
 KEEP_TARGET = Path("../../yoi.lock")
 """A ``.keep`` of ours is a link to the writer's lock: made at once, and told from an operator's."""
+_MAPPED_READ_BYTES = 2 * 1024 * 1024
+"""After so many bytes of objects the packs are closed: until then all that was read is resident."""
 _TREE_CACHE_ENTRIES = 200_000
 _SIZE_CACHE_ENTRIES = 200_000
 
@@ -49,6 +51,7 @@ class ObjectDatabase:
         # dulwich warns of packs left open; whoever forgets close() gets it at the end of life.
         weakref.finalize(self, self._store.close)
         self._lock = Lock()
+        self._read_bytes = 0
         self._trees: dict[Oid, tuple[TreeEntry, ...]] = {}
         self._cached_entries = 0
         self._sizes: dict[Oid, int] = {}
@@ -121,6 +124,11 @@ class ObjectDatabase:
             # Packs may be merged or repacked while dulwich lists them: list again to be sure.
             self._store.close()
             found = self._look(oid)
+        if found is not None:
+            self._read_bytes += len(found[1])
+        if self._read_bytes > _MAPPED_READ_BYTES:
+            self._read_bytes = 0
+            self._store.close()
         return found
 
     def _look(self, oid: Oid) -> tuple[int, bytes] | None:

@@ -82,13 +82,15 @@ class PackWriter:
     Args:
         out: Where the bytes go; the pack begins at its current position.
         count: Objects that will be added.
+        is_indexed: Whether ``entries`` are kept, for an index.
     """
 
-    def __init__(self, out: ByteSink, count: int) -> None:
+    def __init__(self, out: ByteSink, count: int, *, is_indexed: bool = True) -> None:
         self._out = out
         self._left = count
         self._hash = sha256()
         self._offset = 0
+        self._is_indexed = is_indexed
         self.entries: list[PackEntry] = []
         self._emit(encode_pack_header(count))
 
@@ -161,7 +163,9 @@ class PackWriter:
         self._emit(header)
         self._emit(packed)
         self._left -= 1
-        self.entries.append(PackEntry(oid, offset, zlib.crc32(packed, zlib.crc32(header))))
+        if self._is_indexed:
+            crc = zlib.crc32(packed, zlib.crc32(header))
+            self.entries.append(PackEntry(oid, offset, crc))
         return offset
 
     def _emit(self, data: bytes) -> None:

@@ -9,17 +9,17 @@ Source: git-pack-objects, ``--window`` and ``--depth``; docs/adr/0018.
 from __future__ import annotations
 
 import zlib
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from threading import Lock
-from typing import NamedTuple
+from pathlib import Path
 
 from yoi_bundles.store.deltas import DeltaBase
 from yoi_bundles.store.objects import OID_BYTES, Kind, Oid
 from yoi_bundles.store.packheaders import find_stream
 from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.packwriter import deflate_delta
+from yoi_bundles.store.remembered import Known, Packed, RememberedPacking
 
 _WINDOW = 10
 _MAX_DEPTH = 16
@@ -28,21 +28,6 @@ _MAX_BYTES = 256 * 1024
 """Larger files are sent whole: their deltas take long and are rare."""
 _LEVEL = 9
 _REMEMBERED_BYTES = 32 * 1024 * 1024
-_OVERHEAD_BYTES = 400
-
-
-class Packed(NamedTuple):
-    """An object as it is to be sent.
-
-    Args:
-        base: What it is a delta on, or None.
-        size: Length of what was compressed, the object or the delta.
-        data: That, compressed.
-    """
-
-    base: Oid | None
-    size: int
-    data: bytes
 
 
 class _Candidate:
@@ -77,38 +62,44 @@ class SimilarFiles:
     Args:
         read: Gives the verified content of a file.
         size_of: Gives its length.
+        directory: Where what is remembered is kept, in files without a name.
     """
 
-    def __init__(self, read: Callable[[Oid], bytes], size_of: Callable[[Oid], int]) -> None:
+    def __init__(
+        self, read: Callable[[Oid], bytes], size_of: Callable[[Oid], int], directory: Path
+    ) -> None:
         self._read = read
         self._size_of = size_of
-        self._lock = Lock()
-        self._known: OrderedDict[Oid, Packed] = OrderedDict()
-        self._room = _REMEMBERED_BYTES
+        self._remembered = RememberedPacking(directory, _REMEMBERED_BYTES)
 
-    def pack(self, files: Iterable[tuple[Oid, str]]) -> Iterator[tuple[Oid, Packed]]:
+    def pack(self, files: Mapping[str, Sequence[Oid]]) -> Iterator[tuple[Oid, Packed]]:
         """Each file as it is to be sent, a base before what is built on it.
 
         Args:
-            files: Ids and paths; each id once.
+            files: Ids by what `kind_of` says of their paths; each id once.
 
         Raises:
             StoreCorruptError: While iterating: a file is missing or corrupt.
         """
-        order = sorted(files, key=lambda file: (_kind_of(file[1]), -self._size_of(file[0])))
+        order = [
+            oid
+            for kind in sorted(files)
+            for oid in sorted(files[kind], key=self._size_of, reverse=True)
+        ]
         depths: dict[Oid, int] = {}
-        for oid, packed in _bases_first(self._find_known(oid for oid, _ in order)):
+        for oid, packed in _bases_first(order, self._remembered.known()):
             depth = 0 if packed.base is None else depths.get(packed.base, _MAX_DEPTH) + 1
             # A base that was packed anew may be deeper now than when this was built on it.
             if depth <= _MAX_DEPTH:
                 depths[oid] = depth
+                self._remembered.keep(oid, packed)
                 yield oid, packed
         window: deque[_Candidate] = deque(maxlen=_WINDOW)
-        for oid, _ in order:
+        for oid in order:
             if oid not in depths:
                 packed = _pack_one(self._read(oid), window)
                 depths[oid] = 0 if packed.base is None else depths[packed.base] + 1
-                self._remember(oid, packed)
+                self._remembered.add(oid, packed)
                 yield oid, packed
             if self._size_of(oid) <= _MAX_BYTES and depths[oid] < _MAX_DEPTH:
                 window.append(_Candidate(oid, depths[oid], self._read))
@@ -127,44 +118,28 @@ class SimilarFiles:
             if pack.objects[entry.oid].kind != Kind.BLOB or (oid and oid not in pack.objects):
                 continue
             start, size = find_stream(pack.view, entry.offset)
-            self._remember(entry.oid, Packed(oid, size, bytes(pack.view[start:end])))
-
-    def _find_known(self, oids: Iterable[Oid]) -> dict[Oid, Packed]:
-        with self._lock:
-            return {oid: packed for oid in oids if (packed := self._known.get(oid)) is not None}
-
-    def _remember(self, oid: Oid, packed: Packed) -> None:
-        with self._lock:
-            before = self._known.pop(oid, None)
-            self._room += 0 if before is None else _cost(before)
-            self._known[oid] = packed
-            self._room -= _cost(packed)
-            while self._room < 0 and self._known:
-                self._room += _cost(self._known.popitem(last=False)[1])
+            self._remembered.add(entry.oid, Packed(oid, size, bytes(pack.view[start:end])))
 
 
-def _cost(packed: Packed) -> int:
-    """Bytes that remembering takes."""
-    return len(packed.data) + _OVERHEAD_BYTES
-
-
-def _kind_of(path: str) -> str:
+def kind_of(path: str) -> str:
     """Files with the same ending are alike sooner than others."""
     return path.rpartition("/")[2].rpartition(".")[2]
 
 
-def _bases_first(known: dict[Oid, Packed]) -> Iterator[tuple[Oid, Packed]]:
-    """What is known, each after its base if that is known too."""
-    done: set[Oid] = set()
-    for oid in known:
+def _bases_first(order: Sequence[Oid], known: Known) -> Iterator[tuple[Oid, Packed]]:
+    """What is known of these, each after its base if that is one of these and known too."""
+    left = {oid for oid in order if oid in known}
+    for oid in order:
         chain: list[Oid] = []
         at: Oid | None = oid
-        while at is not None and at in known and at not in done:
+        while at is not None and at in left and len(chain) <= _MAX_DEPTH:
             chain.append(at)
-            at = known[at].base
+            at = known.base(at)
         for one in reversed(chain):
-            done.add(one)
-            yield one, known[one]
+            left.discard(one)
+            packed = known.find(one)
+            if packed is not None:
+                yield one, packed
 
 
 def _pack_one(data: bytes, window: deque[_Candidate]) -> Packed:

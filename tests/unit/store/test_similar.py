@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import random
 import zlib
+from pathlib import Path
 
 import pytest
 from store_factories import WORKSPACE, make_draft, make_files, receive
 
 from yoi_bundles.errors import MalformedBundleError
 from yoi_bundles.model.ids import RelativePath
-from yoi_bundles.store import Repository, similar
+from yoi_bundles.store import Repository, remembered, similar
 from yoi_bundles.store.deltas import apply_delta
 from yoi_bundles.store.objects import Kind, hash_object
 from yoi_bundles.store.similar import SimilarFiles
@@ -31,20 +34,20 @@ def text(seed: int, lines: int = 40) -> bytes:
 class Files:
     """Contents by id, and how often each was read."""
 
-    def __init__(self, contents: list[bytes]) -> None:
+    def __init__(self, contents: list[bytes], directory: Path) -> None:
         self.contents = {hash_object(Kind.BLOB, data): data for data in contents}
         self.read_ids: list[bytes] = []
-        self.similar = SimilarFiles(self.read, lambda oid: len(self.contents[oid]))
+        self.similar = SimilarFiles(self.read, lambda oid: len(self.contents[oid]), directory)
 
     def read(self, oid: bytes) -> bytes:
         self.read_ids.append(oid)
         return self.contents[oid]
 
-    def pack(self, oids=None, suffix: str = ".md"):
+    def pack(self, oids=None):
         """Pack and unpack again; returns how each was packed."""
         chosen = list(self.contents) if oids is None else oids
         made, packed, depths = {}, {}, {}
-        for oid, one in self.similar.pack((oid, f"{i}{suffix}") for i, oid in enumerate(chosen)):
+        for oid, one in self.similar.pack({"md": chosen}):
             data = zlib.decompress(one.data)
             assert len(data) == one.size
             base = one.base
@@ -56,34 +59,39 @@ class Files:
         return packed
 
 
+@pytest.fixture
+def make(tmp_path):
+    return lambda contents: Files(contents, tmp_path)
+
+
 def size_of(packed) -> int:
     return sum(len(one.data) for one in packed.values())
 
 
-def test_files_that_are_alike_take_little_together():
-    files = Files([text(seed) for seed in range(60)])
+def test_files_that_are_alike_take_little_together(make):
+    files = make([text(seed) for seed in range(60)])
     alone = sum(len(zlib.compress(data, 9)) for data in files.contents.values())
     packed = files.pack()
     assert sum(one.base is not None for one in packed.values()) > 50
     assert size_of(packed) < alone * 0.8
 
 
-def test_files_that_are_not_alike_are_sent_whole():
+def test_files_that_are_not_alike_are_sent_whole(make):
     rng = random.Random(1)
-    packed = Files([rng.randbytes(900) for _ in range(12)]).pack()
+    packed = make([rng.randbytes(900) for _ in range(12)]).pack()
     assert {one.base for one in packed.values()} == {None}
 
 
-def test_the_same_files_again_are_not_read():
-    files = Files([text(seed) for seed in range(30)])
+def test_the_same_files_again_are_not_read(make):
+    files = make([text(seed) for seed in range(30)])
     first = files.pack()
     files.read_ids.clear()
     assert files.pack() == first
     assert files.read_ids == []
 
 
-def test_one_new_file_reads_its_neighbours_only():
-    files = Files([text(seed) for seed in range(60)])
+def test_one_new_file_reads_its_neighbours_only(make):
+    files = make([text(seed) for seed in range(60)])
     *most, last = files.contents
     files.pack(most)
     files.read_ids.clear()
@@ -92,32 +100,81 @@ def test_one_new_file_reads_its_neighbours_only():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_whatever_goes_or_comes_bases_come_first(seed):
+def test_whatever_goes_or_comes_bases_come_first(make, seed):
     """What was remembered as a delta on a file that is not sent any more is packed anew."""
-    files, rng = Files([text(n, 12) for n in range(50)]), random.Random(seed)
+    files, rng = make([text(n, 12) for n in range(50)]), random.Random(seed)
     for _ in range(6):
         files.pack(rng.sample(list(files.contents), rng.randint(1, 50)))
 
 
-def test_a_chain_stays_short_when_its_base_is_packed_anew(monkeypatch):
+def test_a_chain_stays_short_when_its_base_is_packed_anew(make, monkeypatch):
     monkeypatch.setattr(similar, "_MAX_DEPTH", 1)
-    files = Files([text(1, lines) for lines in (42, 41, 40)])
+    files = make([text(1, lines) for lines in (42, 41, 40)])
     large, middle, small = files.contents
     assert files.pack([middle, small])[small].base == middle
-    del files.similar._known[middle]
+    files.similar._remembered._young.forget(middle)
     assert files.pack([large, middle])[middle].base == large
     files.pack()  # which looks at the depths
 
 
-def test_large_files_are_neither_deltas_nor_bases():
+def test_what_is_used_is_remembered_and_the_rest_is_forgotten(make, monkeypatch):
+    monkeypatch.setattr(similar, "_REMEMBERED_BYTES", 40_000)
+    files = make([text(seed) for seed in range(80)])
+    used, *rest = [list(files.contents)[start : start + 20] for start in range(0, 80, 20)]
+    files.pack(used)
+    for some in rest:
+        files.pack(some)
+        files.pack(used)
+    files.read_ids.clear()
+    files.pack(used)
+    assert files.read_ids == []
+    files.pack(rest[0])
+    assert set(files.read_ids) == set(rest[0])
+
+
+def test_what_the_disk_changed_is_packed_anew(make):
+    files = make([text(seed) for seed in range(30)])
+    first = files.pack()
+    descriptor = files.similar._remembered._young._descriptor
+    assert os.pread(descriptor, 4, 0) == next(iter(first.values())).data[:4]
+    os.pwrite(descriptor, b"junk", 0)
+    files.read_ids.clear()
+    files.pack()  # which compares the contents
+    assert files.read_ids
+
+
+@pytest.mark.parametrize("is_cut", [False, True], ids=["refused", "cut short"])
+def test_without_room_nothing_is_remembered_and_all_is_packed(make, monkeypatch, is_cut):
+    files = make([text(seed) for seed in range(30)])
+    first = files.pack()
+    whole = os.pwrite
+
+    def fail(descriptor, data, at):
+        if is_cut:
+            return whole(descriptor, data[:-1], at)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as context:
+        context.setattr(remembered.os, "pwrite", fail)
+        other = make(list(files.contents.values()))
+        assert other.pack() == first
+        other.read_ids.clear()
+        assert other.pack() == first
+        assert len(set(other.read_ids)) == 30
+    files.read_ids.clear()
+    assert files.pack() == first
+    assert files.read_ids == []
+
+
+def test_large_files_are_neither_deltas_nor_bases(make):
     large = text(1, 4000)
     assert len(large) > 256 * 1024
-    packed = Files([large, large + b"more", text(2)]).pack()
+    packed = make([large, large + b"more", text(2)]).pack()
     assert {one.base for one in packed.values()} == {None}
 
 
-def test_no_file_is_nothing():
-    assert Files([]).pack() == {}
+def test_no_file_is_nothing(make):
+    assert make([]).pack() == {}
 
 
 def write_files(tmp_path, count=30):
