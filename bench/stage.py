@@ -25,7 +25,7 @@ from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.wire.backend_client import BackendClient
 from yoi_bundles.wire.http import HttpClient
 from yoi_bundles.wire.messages import RegisterRuntime
-from yoi_bundles.wire.revision_messages import PublishReply, PublishRequest
+from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
 
 POLICY = 'schema = 1\n\n[bundles]\nworkspaces = ["bench"]\n'
 VISIBILITY = 'schema = 1\n\n[[rule]]\nworkspaces = ["bench"]\n'

@@ -28,7 +28,7 @@ from yoi_bundles.store import compute_digest
 from yoi_bundles.wire.connections import DEFAULT_CONNECTION_LIMITS, ConnectionLimits
 from yoi_bundles.wire.http import ClientLimits, HttpClient
 from yoi_bundles.wire.messages import RegisterRuntime
-from yoi_bundles.wire.revision_messages import PublishReply, PublishRequest
+from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
 from yoi_bundles.wire.serving import Listen, make_config
 
 TEAM = WorkspaceId("team")

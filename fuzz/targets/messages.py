@@ -15,7 +15,7 @@ from yoi_bundles.model.record import Message
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.wire.messages import RegisterRuntime, StatusReport, SyncRequest
 from yoi_bundles.wire.problems import STATUS, decode_problem, encode_problem, list_field_faults
-from yoi_bundles.wire.revision_messages import PublishRequest
+from yoi_bundles.wire.publish_messages import PublishRequest
 
 MODELS: tuple[type[Message], ...] = (
     CreateWorkerRequest,

@@ -40,11 +40,10 @@ from yoi_bundles.wire.messages import (
     SyncRequest,
 )
 from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, Responses, problems
+from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
 from yoi_bundles.wire.revision_messages import (
     ChannelView,
     DiffReply,
-    PublishReply,
-    PublishRequest,
     RevisionList,
     WorkspaceList,
     WorkspaceView,

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from yoi_bundles.backend.kept_checks import KeptChecks, KeptTree
-from yoi_bundles.content.cache import CheckedTrees, Rules
 from yoi_bundles.content.kept import KeptCheck, check_beside, count_plain_edits, keep_check
 from yoi_bundles.errors import InvalidManifestError, StoreCorruptError, StoreError
 from yoi_bundles.model.bundle import Bundle
@@ -21,7 +21,10 @@ from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.tree import TreeReader
-from yoi_bundles.store import Repository, compute_digest
+
+if TYPE_CHECKING:
+    from yoi_bundles.content.cache import CheckedTrees, Rules
+    from yoi_bundles.store import Repository
 
 _KEEP_AFTER = 8
 """Changed files after which a process keeps the newest tree again: a check parses what changed."""
@@ -52,11 +55,24 @@ class PublishChecks:
 
     def __init__(self, limits: Limits, kept: KeptChecks, *, is_brief: bool = False) -> None:
         self._is_brief = is_brief
-        self._rules = Rules(limits, honour_allow_list=True)
+        self._limits = limits
         self._kept = kept
-        self._trees = CheckedTrees()
         self._known: dict[WorkspaceId, KeptTree | None] = {}
         self._saved: set[WorkspaceId] = set()
+
+    # Threads that make one of these twice forget what the other has kept, and check it once more.
+
+    @cached_property
+    def _trees(self) -> CheckedTrees:
+        from yoi_bundles.content.cache import CheckedTrees
+
+        return CheckedTrees()
+
+    @cached_property
+    def _rules(self) -> Rules:
+        from yoi_bundles.content.cache import Rules
+
+        return Rules(self._limits, honour_allow_list=True)
 
     def prepare(self, store: Repository) -> None:
         """Take over what an earlier process knew of a workspace; only the first call reads."""
@@ -73,7 +89,7 @@ class PublishChecks:
             StoreCorruptError: What is held of it is damaged.
         """
         known = self._known.get(workspace)
-        is_cold = self._trees.newest(workspace, self._rules) is None
+        is_cold = self._is_brief or self._trees.newest(workspace, self._rules) is None
         found = None
         if is_cold and known is not None:
             # An older tree that is damaged is no reason to refuse a newer one.
@@ -84,7 +100,7 @@ class PublishChecks:
         return found or self._check_all(workspace, tree, is_news=is_cold or known is None)
 
     def _check_edits(self, tree: TreeReader, before: KeptCheck, *, is_new: bool) -> Checked | None:
-        edits = count_plain_edits(tree, before, self._rules.limits)
+        edits = count_plain_edits(tree, before, self._limits)
         if edits is None:
             return None
         is_news = edits >= _KEEP_AFTER or (edits > 0 and is_new)
@@ -95,7 +111,7 @@ class PublishChecks:
     ) -> Checked | None:
         from yoi_bundles.content.check import raise_if_refused
 
-        found = check_beside(tree, before, self._rules.limits)
+        found = check_beside(tree, before, self._limits)
         if found is None:
             return None
         result, kept = found
@@ -106,8 +122,7 @@ class PublishChecks:
         from yoi_bundles.content.check import raise_if_refused
         from yoi_bundles.content.check_tree import check_tree
 
-        limits = self._rules.limits
-        checked = check_tree(tree, workspace=workspace, limits=limits, cache=self._trees)
+        checked = check_tree(tree, workspace=workspace, limits=self._limits, cache=self._trees)
         _verify_workspace(raise_if_refused(checked), workspace)
         found = self._trees.find(tree.digest, self._rules) if is_news else None
         return Checked(checked.findings, None if found is None else keep_check(found))
@@ -122,8 +137,9 @@ class PublishChecks:
             BundleError: As `check`.
         """
         from yoi_bundles.content.memory import MemoryTree
+        from yoi_bundles.store import compute_digest
 
-        verify_files(files, self._rules.limits)
+        verify_files(files, self._limits)
         tree = MemoryTree(files, compute_digest(files))
         self.check(workspace, tree)
         return tree.digest

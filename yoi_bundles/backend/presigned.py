@@ -16,7 +16,7 @@ from yoi_bundles.errors import BundleError, InvalidInputError, RevisionConflictE
 from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft
 from yoi_bundles.store import ParsedCommit, encode_draft, parse_commit
-from yoi_bundles.wire.revision_messages import PublishRequest
+from yoi_bundles.wire.publish_messages import PublishRequest
 
 
 def sign_request(

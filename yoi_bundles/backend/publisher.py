@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from yoi_bundles.backend.checking import verify_files
-from yoi_bundles.backend.presigned import sign_request
 from yoi_bundles.backend.publishing import texts_of
 from yoi_bundles.backend.source import NOTHING, Snapshot, take_snapshot
 from yoi_bundles.backend.stat_cache import Published, StatCache
@@ -23,11 +21,11 @@ from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import BlobId, CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import CommitSigner, Provenance, Revision
-from yoi_bundles.store.trees import compute_root
-from yoi_bundles.wire.revision_messages import PublishReply, PublishRequest, WorkspaceView
+from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
 
 if TYPE_CHECKING:
     from yoi_bundles.model.declarations import Manifest
+    from yoi_bundles.wire.revision_messages import WorkspaceView
 
 
 class Desk(Protocol):
@@ -118,6 +116,8 @@ class WorkspacePublisher:
                 expected=expected,
             )
             if sign is not None:
+                from yoi_bundles.backend.presigned import sign_request
+
                 request = sign_request(
                     request,
                     content.workspace,
@@ -138,7 +138,7 @@ class WorkspacePublisher:
 
     def _remember(self, content: _Content, digest: Digest) -> None:
         # The bytes are not kept: the next look reads what it needs.
-        snapshot = replace(content.snapshot, read={})
+        snapshot = content.snapshot._replace(read={})
         self._published = Published(content.workspace, digest, snapshot)
         if self._cache is not None:
             self._cache.save(self._published)
@@ -191,5 +191,7 @@ def _find_head(desk: Desk, workspace: WorkspaceId) -> Revision | None:
 
 def _digest_of(snapshot: Snapshot) -> Digest:
     """The digest that the files of a snapshot make."""
+    from yoi_bundles.store.trees import compute_root
+
     stamps = snapshot.stamps.items()
     return compute_root({RelativePath(path): BlobId(stamp.blob) for path, stamp in stamps})

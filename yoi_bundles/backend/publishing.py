@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from yoi_bundles.backend.bell import ChannelBell
 from yoi_bundles.backend.checking import Checked, PublishChecks, verify_files
 from yoi_bundles.backend.kept_checks import KeptChecks
-from yoi_bundles.backend.presigned import read_signed, signer_of, verify_signed
 from yoi_bundles.errors import (
     BundleMissingError,
     ChannelGoneError,
@@ -25,26 +23,19 @@ from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Digest, RelativePat
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft
 from yoi_bundles.model.tree import ContentCheck, TreeChange
-from yoi_bundles.store import (
-    UNSET,
-    BundleStore,
-    Expected,
-    PublishResult,
-    Repository,
-    WorkspaceRepositories,
-    encode_draft,
-    get_spelled_revision,
-)
-from yoi_bundles.wire.revision_messages import (
-    ChannelView,
-    DiffReply,
-    FileChange,
-    PublishReply,
-    PublishRequest,
-    RevisionList,
-    WorkspaceList,
-    WorkspaceView,
-)
+from yoi_bundles.store import UNSET, WorkspaceRepositories
+from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
+
+if TYPE_CHECKING:
+    from yoi_bundles.store import BundleStore, Expected, PublishResult, Repository
+    from yoi_bundles.wire.revision_messages import (
+        ChannelView,
+        DiffReply,
+        FileChange,
+        RevisionList,
+        WorkspaceList,
+        WorkspaceView,
+    )
 
 PAGE = 50
 
@@ -122,6 +113,8 @@ class Publishing:
                 f"the workspace {workspace} has no revision to begin with", hint="send all files"
             )
         digest = self._checks.check_first(workspace, files)
+        from yoi_bundles.store import encode_draft
+
         draft = RevisionDraft(self._clock(), request.provenance, request.message)
         encode_draft(draft, digest, None, workspace)
 
@@ -136,13 +129,15 @@ class Publishing:
         draft = RevisionDraft(self._clock(), request.provenance, request.message)
         sign: CommitSigner | None = None
         if request.signed_commit is not None:
+            from yoi_bundles.backend.presigned import read_signed, signer_of
+
             signed = read_signed(request.signed_commit, workspace)
             parent = signed.revision.parent
             if expected not in {UNSET, parent}:
                 raise InvalidInputError(
                     "the signed commit builds on another revision than is expected"
                 )
-            draft = replace(draft, created_at=signed.revision.created_at)
+            draft = draft._replace(created_at=signed.revision.created_at)
             expected, sign = parent, signer_of(signed)
         result = self._repositories.create(workspace).publish(
             files,
@@ -154,11 +149,15 @@ class Publishing:
             sign=sign,
         )
         if sign is not None:
+            from yoi_bundles.backend.presigned import verify_signed
+
             verify_signed(result.revision)
         return result
 
     def list(self) -> WorkspaceList:
         """All workspaces with their newest revision."""
+        from yoi_bundles.wire.revision_messages import WorkspaceList
+
         return WorkspaceList(
             workspaces=tuple(self.workspace(name) for name in self._repositories.list())
         )
@@ -169,6 +168,8 @@ class Publishing:
         Raises:
             WorkspaceNotVisibleError: There is none of this name.
         """
+        from yoi_bundles.wire.revision_messages import WorkspaceView
+
         return WorkspaceView(workspace=workspace, head=self.store(workspace).find_head())
 
     def store(self, workspace: WorkspaceId) -> Repository:
@@ -190,6 +191,8 @@ class Publishing:
         Raises:
             WorkspaceNotVisibleError: There is no such workspace.
         """
+        from yoi_bundles.wire.revision_messages import RevisionList
+
         older = (
             one
             for one in self.store(workspace).revisions()
@@ -211,6 +214,8 @@ class Publishing:
         Raises:
             BundleMissingError: Nothing here is called that.
         """
+        from yoi_bundles.store import get_spelled_revision
+
         return get_spelled_revision(self.store(workspace), spelled)
 
     def diff(self, workspace: WorkspaceId, old: str, new: str) -> DiffReply:
@@ -219,6 +224,9 @@ class Publishing:
         Raises:
             BundleMissingError: See `revision`.
         """
+        from yoi_bundles.store import get_spelled_revision
+        from yoi_bundles.wire.revision_messages import DiffReply
+
         store = self.store(workspace)
         before = get_spelled_revision(store, old).digest
         after = get_spelled_revision(store, new).digest
@@ -236,6 +244,8 @@ class Publishing:
             ChannelGoneError: The workspace has no such channel (any more).
             BundleMissingError: There is no such workspace.
         """
+        from yoi_bundles.wire.revision_messages import ChannelView
+
         head = self.store(workspace).find_head()
         if channel != MAIN_CHANNEL or head is None:
             raise ChannelGoneError(
@@ -267,6 +277,10 @@ def open_publishing(
 
 
 def _file_change(store: BundleStore, old: Digest, new: Digest, change: TreeChange) -> FileChange:
+    import difflib
+
+    from yoi_bundles.wire.revision_messages import FileChange
+
     before = _lines(store, old, change.path) if change.old is not None else []
     after = _lines(store, new, change.path) if change.new is not None else []
     patch = difflib.unified_diff(

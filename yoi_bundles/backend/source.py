@@ -14,7 +14,6 @@ import re
 import stat
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,8 +54,7 @@ class Stamp(NamedTuple):
     """64 hex digits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """The files of a workspace at one moment.
 
     Args:
@@ -79,8 +77,7 @@ NOTHING = Snapshot({}, {}, 0)
 """Before a directory was first looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkspaceFiles:
+class WorkspaceFiles(NamedTuple):
     """The files of a workspace as they would be published.
 
     Args:
@@ -143,15 +140,15 @@ def take_snapshot(
     return found
 
 
-@dataclass(slots=True)
 class _Walk:
     """One walk over a directory by descriptors, so that no name is looked up twice."""
 
-    limits: Limits
-    before: Snapshot
-    stamps: dict[str, Stamp] = field(default_factory=dict)
-    data: dict[str, bytes] = field(default_factory=dict)
-    total_bytes: int = 0
+    def __init__(self, limits: Limits, before: Snapshot) -> None:
+        self.limits = limits
+        self.before = before
+        self.stamps: dict[str, Stamp] = {}
+        self.data: dict[str, bytes] = {}
+        self.total_bytes = 0
 
     def read(self, top: int) -> Snapshot:
         began_ns = time.time_ns()

@@ -6,9 +6,8 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -81,8 +80,7 @@ def values_from_options() -> Iterator[None]:
         raise InvalidInputError(f"{field}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(NamedTuple):
     """A server to talk to instead of the local data directory."""
 
     url: str

@@ -27,10 +27,9 @@ if TYPE_CHECKING:
         WorkerList,
         WorkerView,
     )
+    from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
     from yoi_bundles.wire.revision_messages import (
         DiffReply,
-        PublishReply,
-        PublishRequest,
         RevisionList,
         WorkspaceList,
         WorkspaceView,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import getpass
 import os
 import sys
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from yoi_bundles.cli.options import (
 
 if TYPE_CHECKING:
     from yoi_bundles.model.revision import CommitSigner
-    from yoi_bundles.wire.revision_messages import PublishReply
+    from yoi_bundles.wire.publish_messages import PublishReply
 
 
 @click.command("publish")
@@ -170,6 +169,7 @@ def _print_reply(reply: PublishReply, files: int, *, is_json: bool) -> None:
 
 
 def _author(directory: Path) -> str:
+    import getpass
     import subprocess
 
     words = []

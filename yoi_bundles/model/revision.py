@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias, get_args
+from typing import Annotated, Literal, NamedTuple, TypeAlias, get_args
 
 from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
@@ -88,8 +88,7 @@ class Revision(Record):
     """Whether the commit carries a signature; says nothing about trust in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class RevisionDraft:
+class RevisionDraft(NamedTuple):
     """What a publisher supplies for a new revision; the store adds number, parent and ids."""
 
     created_at: datetime
@@ -97,16 +96,14 @@ class RevisionDraft:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedCommit:
+class ReceivedCommit(NamedTuple):
     """A new commit of a bundle file: its meaning and its exact bytes (for signatures)."""
 
     revision: Revision
     raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Advance:
+class Advance(NamedTuple):
     """The step a received bundle file wants a workspace to take.
 
     Args:

@@ -21,11 +21,10 @@ from yoi_bundles.wire.messages import (
     SyncReply,
     SyncRequest,
 )
+from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
 from yoi_bundles.wire.revision_messages import (
     ChannelView,
     DiffReply,
-    PublishReply,
-    PublishRequest,
     RevisionList,
     WorkspaceList,
     WorkspaceView,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from house import TEAM, workspace_files
 
@@ -60,7 +58,7 @@ def publisher(directory, is_near, monkeypatch):
     monkeypatch.setattr(
         module,
         "take_snapshot",
-        lambda *a, **k: replace(real(*a, **k), began_ns=2**62),
+        lambda *a, **k: real(*a, **k)._replace(began_ns=2**62),
     )
     return WorkspacePublisher(directory, is_near=is_near)
 

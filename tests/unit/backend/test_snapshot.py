@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,9 +28,8 @@ def workspace(tmp_path: Path) -> Path:
 
 def settled(directory: Path, **options: object) -> Snapshot:
     """A snapshot taken, as it says itself, long after the last change."""
-    return replace(
-        take_snapshot(directory, **options), began_ns=time.time_ns() + 2 * RACY_NANOSECONDS
-    )
+    taken = take_snapshot(directory, **options)
+    return taken._replace(began_ns=time.time_ns() + 2 * RACY_NANOSECONDS)
 
 
 def test_the_first_snapshot_reads_everything(workspace: Path) -> None:

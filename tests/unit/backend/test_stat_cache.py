@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import replace
 
 import pytest
 from house import workspace_files
@@ -44,7 +43,7 @@ def looks(monkeypatch):
     def look(*arguments, **options):
         # Kept: the next process must believe it. Files touched in this test are newer than 2000.
         found.append(take_snapshot(*arguments, **options))
-        return replace(found[-1], began_ns=found[-1].began_ns + 2 * RACY_NANOSECONDS)
+        return found[-1]._replace(began_ns=found[-1].began_ns + 2 * RACY_NANOSECONDS)
 
     monkeypatch.setattr(publisher_module, "take_snapshot", look)
     return found
@@ -244,7 +243,7 @@ def test_stamps_come_back_as_they_were(directory, tmp_path):
     kept = Published(
         bundle.manifest.value.workspace.id,
         compute_digest(files_of(directory)),
-        replace(take_snapshot(directory), read={}),
+        take_snapshot(directory)._replace(read={}),
     )
     cache = StatCache(tmp_path / "kept", directory, place="", rules="r")
 
