@@ -9,14 +9,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from yoi_bundles.backend.registry import KnownRuntime
 from yoi_bundles.errors import BundleError
 from yoi_bundles.model.ids import RuntimeId
-from yoi_bundles.wire.runtime_client import RuntimeClient
 
-Connect = Callable[[KnownRuntime], RuntimeClient]
+if TYPE_CHECKING:
+    from yoi_bundles.wire.runtime_client import RuntimeClient
+
+Connect: TypeAlias = "Callable[[KnownRuntime], RuntimeClient]"
 
 KEPT_CLIENTS = 256
 """Clients kept while nothing is pushed; those used longest ago go first."""
