@@ -6,7 +6,7 @@ Source: docs/format.md, "Checking a tree"; step 9 of receive.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from yoi_bundles.content.cache import CheckedTree, CheckedTrees, Rules
 from yoi_bundles.content.check import (
@@ -169,7 +169,7 @@ def _check_changes(
     for edit in edits:
         if edit.new is not None and edit.new.declared is not None and edit.new.place is not None:
             prompts[PromptKey(edit.new.place.name)] = edit.new.declared
-    bundle = replace(before.bundle, digest=reader.digest, prompts=prompts)
+    bundle = before.bundle._replace(digest=reader.digest, prompts=prompts)
     return CheckedTree(bundle, before.findings, files, size_bytes)
 
 

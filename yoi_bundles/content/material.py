@@ -11,9 +11,8 @@ import re
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from yoi_bundles.content.findings import MATERIAL, shown_file
 from yoi_bundles.content.material_filter import select_rules
@@ -29,8 +28,7 @@ _DIGIT = re.compile(r"[0-9]")
 _LETTER = re.compile(r"[A-Za-z]")
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A secret in a text: its kind and place, not its bytes.
 
     Args:

@@ -9,12 +9,11 @@ Source: the issuers' published token formats; docs/format.md, "Forbidden materia
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One kind of secret.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -61,8 +60,7 @@ class Declared(NamedTuple, Generic[T_co]):
     table: Mapping[str, Any] = _NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(NamedTuple):
     """The parsed and closed content of one tree."""
 
     digest: Digest
@@ -78,8 +76,7 @@ class Bundle:
     grants: Mapping[Name, Declared[Grant]]
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedBundle:
+class PublishedBundle(NamedTuple):
     """A bundle together with the commit that binds revision and provenance to its digest."""
 
     content: Bundle

@@ -5,13 +5,12 @@ Source: docs/format.md, "The bundle tree, schema 1".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from yoi_bundles.model.ids import Name, PromptKey
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(NamedTuple):
     """``prompts/**/*.md``; its text stays in the tree until a Worker needs it.
 
     Args:

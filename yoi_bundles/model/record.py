@@ -9,7 +9,6 @@ Source: docs/adr/0024.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, cast
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema, SchemaSerializer, SchemaValidator
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """Bounds of a text, a number or a time, for `typing.Annotated`; None does not bound.
 
     Args:
@@ -42,8 +40,7 @@ class Rule:
         self, source: type[Any], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """The schema of the type with these bounds, which are called there what they are here."""
-        given = {name: getattr(self, name) for name in self.__slots__}
-        bounds = {name: bound for name, bound in given.items() if bound is not None}
+        bounds = {name: bound for name, bound in self._asdict().items() if bound is not None}
         return cast("CoreSchema", {**handler(source), **bounds})
 
 

@@ -61,12 +61,14 @@ class Provenance(Record):
             InvalidInputError: A text is none that a trailer can hold, or the kind is not known.
         """
         if self.source_kind not in _SOURCE_KINDS:
-            raise InvalidInputError(f"source_kind is none of {', '.join(get_args(SourceKind))}")
+            raise InvalidInputError(
+                f"source_kind: must be one of {', '.join(get_args(SourceKind))}"
+            )
         for name in ("source_uri", "source_revision", "published_by", "built_with"):
             text = getattr(self, name)
             if text is not None and _LINE.fullmatch(text) is None:
                 raise InvalidInputError(
-                    f"{name} is no line of 1 to {_LINE_LENGTH} characters that can be seen"
+                    f"{name}: must be a line of 1 to {_LINE_LENGTH} characters that can be seen"
                 )
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -29,6 +28,7 @@ from yoi_bundles.store.files import (
     TEMP_PREFIX,
     exclusive_lock,
     make_directories,
+    make_temporary_name,
     replace_file,
     sync_directory,
     write_new_file,
@@ -300,7 +300,7 @@ class CheckoutArea:
         """Write a temporary directory, then the index, then put the directory in place."""
         if source.digest != digest:
             raise InvalidInputError("the source is another bundle than the checkout")
-        temporary = self._root / f"{TEMP_PREFIX}{secrets.token_hex(8)}"
+        temporary = self._root / make_temporary_name()
         with storage_faults("write a checkout"):
             try:
                 _write_files(temporary, source)
@@ -316,7 +316,7 @@ class CheckoutArea:
 
     def _retire(self, path: Path) -> None:
         """Rename first: a half-removed checkout must not look like one."""
-        old = self._root / f"{TEMP_PREFIX}{secrets.token_hex(8)}"
+        old = self._root / make_temporary_name()
         with contextlib.suppress(FileNotFoundError):
             path.rename(old)
             _remove(old)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,15 @@ TEMP_PREFIX = "yoi_tmp_"
 
 Not ``tmp_``: ``git gc --prune=now`` removes such files whoever is writing them.
 """
+
+
+def make_temporary_name(kind: str = "") -> str:
+    """A name for a temporary file or directory that no other writer has.
+
+    Args:
+        kind: What it is for; tells recovery files of one kind from others.
+    """
+    return f"{TEMP_PREFIX}{kind}{os.urandom(8).hex()}"
 
 
 def sync_directory(path: Path) -> None:
@@ -57,7 +65,7 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     Raises:
         OSError: Writing failed; the old content is still there.
     """
-    temporary = path.with_name(f"{TEMP_PREFIX}{secrets.token_hex(8)}")
+    temporary = path.with_name(make_temporary_name())
     write_new_file(temporary, data, mode)
     try:
         temporary.rename(path)

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from yoi_bundles.errors import StoreCorruptError
 from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import TEMP_PREFIX, sync_directory
+from yoi_bundles.store.files import TEMP_PREFIX, make_temporary_name, sync_directory
 from yoi_bundles.store.objectdb import INDEX_MARK, ObjectDatabase
 from yoi_bundles.store.objects import Oid
 from yoi_bundles.store.packindex import read_index_ids
@@ -64,7 +63,7 @@ def merge_packs(objects: ObjectDatabase, lock: Callable[[], AbstractContextManag
             return
         chosen = _choose(indexes)
         ids = {oid: None for path in chosen for oid in read_index_ids(path.read_bytes())}
-        written = directory / f"{TEMP_PREFIX}merged_{secrets.token_hex(8)}"
+        written = directory / make_temporary_name("merged_")
         try:
             pack = write_merged(written, objects, list(ids))
             with lock():

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,6 +36,8 @@ class Upload:
     """
 
     def __init__(self, directory: Path, limits: Limits) -> None:
+        import tempfile
+
         self.limits = limits
         self.size_bytes = 0
         self._is_closed = False

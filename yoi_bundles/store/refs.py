@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,12 @@ from yoi_bundles.errors import StoreCorruptError, StoreError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.store.boundary import Boundary
 from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import TEMP_PREFIX, make_directories, sync_directory, write_new_file
+from yoi_bundles.store.files import (
+    make_directories,
+    make_temporary_name,
+    sync_directory,
+    write_new_file,
+)
 
 _LOOSE = re.compile(rb"([0-9a-f]{64})\n?")
 _PACKED = re.compile(
@@ -251,7 +255,7 @@ class RefStore:
         ref = _Prepared(
             path,
             path.with_name(path.name + ".lock"),
-            self._root / f"{TEMP_PREFIX}ref_{secrets.token_hex(8)}",
+            self._root / make_temporary_name("ref_"),
         )
         make_directories(path.parent)
         write_new_file(ref.temporary, content, is_durable=is_durable)

@@ -5,8 +5,6 @@ Source: docs/format.md, "On disk".
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -16,7 +14,13 @@ from yoi_bundles.errors import InvalidInputError, WorkspaceNotVisibleError
 from yoi_bundles.model.ids import BUILTIN_WORKSPACE, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import TEMP_PREFIX, exclusive_lock, make_directories, sync_directory
+from yoi_bundles.store.files import (
+    TEMP_PREFIX,
+    exclusive_lock,
+    make_directories,
+    make_temporary_name,
+    sync_directory,
+)
 from yoi_bundles.store.layout import LOCK_FILE, create_layout, is_repository, mend_layout
 from yoi_bundles.store.repository import Repository
 
@@ -134,12 +138,16 @@ class WorkspaceRepositories:
 
     def _sweep(self) -> None:
         """Repositories that a crash left half made."""
+        import shutil
+
         for path in self._root.glob(f"{TEMP_PREFIX}*"):
             shutil.rmtree(path)
 
     def _make(self, workspace: WorkspaceId) -> None:
         """Under another name first: a repository is there whole or not at all."""
-        temporary = self._root / f"{TEMP_PREFIX}{secrets.token_hex(8)}"
+        import shutil
+
+        temporary = self._root / make_temporary_name()
         try:
             create_layout(temporary, workspace)
             temporary.rename(self._path_of(workspace))

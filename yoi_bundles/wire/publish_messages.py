@@ -41,7 +41,7 @@ class PublishRequest(Record):
             InvalidInputError: The message is too long.
         """
         if len(self.message) > _MESSAGE_LENGTH:
-            raise InvalidInputError(f"message has more than {_MESSAGE_LENGTH} characters")
+            raise InvalidInputError(f"message: must have at most {_MESSAGE_LENGTH} characters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,6 +160,20 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("more", [(), ("fails",)])
+def test_the_process_looks_for_no_garbage_at_its_end(tmp_path, more):
+    done = subprocess.run(
+        [sys.executable, "-c",
+         "import atexit, gc, sys\n"
+         "from yoi_bundles.cli.main import main\n"
+         "atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"
+         "main(['schema', '--no-such-option'] if sys.argv[1:] else ['--version'])\n", *more],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+
+    assert done.stdout.endswith("True\n")
+
+
 @pytest.mark.parametrize(("name", "has_colour"), [("FORCE_COLOR", True), ("NO_COLOR", False)])
 def test_colour_follows_the_environment(yoi, monkeypatch, name, has_colour):
     monkeypatch.delenv("NO_COLOR")

@@ -133,7 +133,7 @@ def test_a_provenance_that_no_trailer_can_hold_is_never_made(change):
         Provenance.model_validate(said | change)
 
     (name,) = change
-    assert ours.value.message.startswith(f"{name} is no")
+    assert ours.value.message.startswith(f"{name}: must be ")
     assert [fault["loc"] for fault in theirs.value.errors()] == [(name,)]
 
 
