@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
-from yoi_bundles.backend.errands import Errands
+from yoi_bundles.backend.errands import Errands, share_heap
 from yoi_bundles.backend.fleet import Fleet
 from yoi_bundles.backend.publishing import open_publishing
 from yoi_bundles.backend.ready import ReadyAnswers
@@ -142,8 +142,9 @@ class Backend:
         """Do behind each publish from now on what its publisher need not wait for.
 
         Bundle files that most Runtimes will ask for are built, for the newest revisions that
-        there are now too, and packs and refs are merged.
+        there are now too, and packs and refs are merged. Threads of the process share one heap.
         """
+        share_heap()
         self._repositories.defer_tidying()
         self.publishing.bell.listen(self._tidying.begin)
         self.publishing.bell.listen(self._warming.begin)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import platform
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -88,3 +91,31 @@ def test_a_server_tidies_behind_its_publishes(house, monkeypatch):
     packs = list(backend.repository_path(TEAM).glob("objects/pack/*.pack"))
     assert len(packs) <= 17
     assert backend.publishing.store(TEAM).verify().problems == ()
+
+
+HEAPS = """
+import ctypes, threading
+from yoi_bundles.backend.errands import share_heap
+if {is_shared}:
+    share_heap()
+started = threading.Barrier(5)
+def work():
+    kept = bytearray(50_000)
+    started.wait()
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads:
+    thread.start()
+started.wait()
+ctypes.CDLL(None).malloc_stats()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only there threads have heaps")
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_threads_share_one_heap(is_shared):
+    program = HEAPS.format(is_shared=is_shared)
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert (run.stderr.count("Arena ") == 1) == is_shared, run.stderr
