@@ -194,11 +194,22 @@ def test_help_loads_nothing_heavy():
 
 
 HEAVY = {"fastapi", "starlette", "sqlalchemy", "httpx2", "uvicorn", "rich"}
-ONLY_FOR_MORE = {"pydantic", "pydantic_core"}
-"""What a publish of anything but an edited prompt may load."""
+FOR_MORE = {
+    "pydantic",
+    "tempfile",
+    "yoi_bundles.content.cache",
+    "yoi_bundles.content.check",
+    "yoi_bundles.model.declarations",
+    "yoi_bundles.store.checkout",
+    "yoi_bundles.store.export",
+    "yoi_bundles.store.mending",
+    "yoi_bundles.store.receive",
+    "yoi_bundles.wire.messages",
+}
+"""What neither an edited prompt nor a look at revisions needs; ADR 0024."""
 
 
-def test_publishing_an_edited_prompt_loads_what_it_uses(tmp_path):
+def test_a_publish_of_an_edited_prompt_and_a_look_at_it_load_what_they_use(tmp_path):
     work, data = str(tmp_path / "work"), str(tmp_path / "data")
     publish = ["publish", "--author", "Ada", "--data", data, work]
     subprocess.run([sys.executable, "-m", "yoi_bundles", "init", work], check=True)
@@ -206,4 +217,6 @@ def test_publishing_an_edited_prompt_loads_what_it_uses(tmp_path):
     with next((tmp_path / "work" / "prompts").rglob("*.md")).open("a") as prompt:
         prompt.write("\nOne more line.\n")
 
-    assert heavy_after(publish, HEAVY | ONLY_FOR_MORE) == []
+    for command in publish, ["log", "work"], ["show", "work", "2"], ["diff", "work", "1", "2"]:
+        more = [] if command is publish else ["--data", data]
+        assert heavy_after([*command, *more], HEAVY | FOR_MORE) == []

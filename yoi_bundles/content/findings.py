@@ -6,6 +6,7 @@ reference: what does not parse could be a secret.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -80,8 +81,6 @@ def near_hint(word: str, options: Iterable[str], *, what: str = "known") -> str:
     known = sorted(options)
     if len(known) > _MANY_OPTIONS:
         return f"{what}: {len(known)}"
-    import difflib
-
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
     if near:
         return f"did you mean {' or '.join(f'`{name}`' for name in near)}?"
