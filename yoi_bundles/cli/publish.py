@@ -97,18 +97,20 @@ def _publish(
     directory: Path, data: Path, remote: Remote | None, words: _Words
 ) -> tuple[PublishReply, int]:
     """Publish; returns what came of it, and how many files there are."""
-    asked = GitQuestion(directory)  # git answers while the rest is loaded
+    # git answers while the rest is loaded.
+    asked = GitQuestion(directory, asks_user=not words.author)
     from yoi_bundles.backend.provenance import read_provenance
     from yoi_bundles.backend.publisher import WorkspacePublisher
     from yoi_bundles.backend.stat_cache import open_stat_cache
     from yoi_bundles.model.ids import CommitId
 
+    git = asked.wait()
     with values_from_options():
         provenance = read_provenance(
             directory,
-            published_by=words.author or _author(directory),
+            published_by=words.author or git.user or _login_name(),
             built_with=f"yoi-bundles {__version__}",
-            git=asked.wait(),
+            git=git,
         )
         wanted = None if words.expected is None else CommitId.parse(words.expected)
     port = publishing_port(data, remote)
@@ -168,23 +170,7 @@ def _print_reply(reply: PublishReply, files: int, *, is_json: bool) -> None:
     say(f"  commit  {revision.commit}{dim(' (signed)') if revision.is_signed else ''}")
 
 
-def _author(directory: Path) -> str:
+def _login_name() -> str:
     import getpass
-    import subprocess
 
-    words = []
-    for key in ("user.name", "user.email"):
-        try:
-            found = subprocess.run(
-                ["git", "-C", str(directory), "config", key],
-                capture_output=True,
-                text=True,
-                timeout=5,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            break
-        words.append(found.stdout.strip())
-    if len(words) == 2 and all(words):
-        return f"{words[0]} <{words[1]}>"
     return os.environ.get("USER") or getpass.getuser()

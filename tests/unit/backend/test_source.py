@@ -368,6 +368,25 @@ class TestCheckouts:
         found = provenance(stray)
         assert (found.source_kind, found.source_revision) == ("directory", None)
 
+    @pytest.mark.parametrize("kind", ["sha1", "sha256"])
+    def test_a_repository_whose_commit_tracks_nothing(self, workspace: Path, kind: str) -> None:
+        run_git(workspace, "init", "-q", f"--object-format={kind}")
+        run_git(workspace, "commit", "-q", "--allow-empty", "-m", "nothing")
+        assert provenance(workspace).source_kind == "directory"
+
+    def test_a_directory_whose_name_is_two_lines(self, tmp_path: Path) -> None:
+        inner = tmp_path / "mono" / "a\nb"
+        inner.mkdir(parents=True)
+        (inner / "bundle.toml").write_text("schema = 1\n")
+        run_git(tmp_path / "mono", "init", "-q", "-b", "main")
+        run_git(tmp_path / "mono", "add", ".")
+        run_git(tmp_path / "mono", "commit", "-q", "-m", "first")
+        (inner / ".yoi-schemas").mkdir()
+        (inner / ".yoi-schemas" / "x.json").write_text("{}")
+        found = provenance(inner)
+        assert found.source_revision == run_git(tmp_path / "mono", "rev-parse", "HEAD")
+        assert found.source_dirty is False
+
     def test_a_repository_without_a_commit(self, workspace: Path) -> None:
         run_git(workspace, "init", "-q")
         assert provenance(workspace).source_kind == "directory"

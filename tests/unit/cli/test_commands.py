@@ -43,6 +43,27 @@ def test_without_a_user_of_git_it_is_the_login_name(yoi, nobody):
     assert published_by(yoi) == "login-name"
 
 
+@pytest.mark.parametrize("key", ["user.name", "user.email"])
+def test_half_a_user_of_git_is_none(yoi, nobody, key):
+    yoi("init", "team")
+    subprocess.run(["git", "-C", "team", "init", "-q"], check=True)
+    subprocess.run(["git", "-C", "team", "config", key, "Ada"], check=True)
+
+    assert published_by(yoi) == "login-name"
+
+
+def test_the_last_user_that_git_is_told_of_counts(yoi, nobody, monkeypatch):
+    yoi("init", "team")
+    for place, (key, value) in enumerate(
+        [("user.name", "A"), ("user.email", "a@x"), ("user.name", "Ada")]
+    ):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{place}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{place}", value)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "3")
+
+    assert published_by(yoi) == "Ada <a@x>"
+
+
 def test_without_git_it_is_the_login_name_too(yoi, nobody, monkeypatch, tmp_path):
     yoi("init", "team")
     monkeypatch.setenv("PATH", str(tmp_path))
