@@ -14,18 +14,14 @@ if TYPE_CHECKING:
     from yoi_bundles.wire.messages import (
         BundleList,
         BundleStatus,
-        CreatedWorker,
         NewPushToken,
         RegisteredRuntime,
         RegisterRuntime,
-        ResolveReport,
         RuntimeInfo,
         RuntimeList,
         RuntimeView,
         SyncReply,
         SyncRequest,
-        WorkerList,
-        WorkerView,
     )
     from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
     from yoi_bundles.wire.revision_messages import (
@@ -33,6 +29,12 @@ if TYPE_CHECKING:
         RevisionList,
         WorkspaceList,
         WorkspaceView,
+    )
+    from yoi_bundles.wire.worker_messages import (
+        CreatedWorker,
+        ResolveReport,
+        WorkerList,
+        WorkerView,
     )
 
 

@@ -27,15 +27,12 @@ from yoi_bundles.wire.messages import (
     BUNDLE_MEDIA_TYPE,
     BundleList,
     BundleStatus,
-    CreatedWorker,
     PutResult,
-    ResolveReport,
     RuntimeInfo,
-    WorkerList,
-    WorkerView,
 )
 from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, problems
 from yoi_bundles.wire.roles import CredentialView
+from yoi_bundles.wire.worker_messages import CreatedWorker, ResolveReport, WorkerList, WorkerView
 
 BACKEND = require_role("backend", "operator")
 

@@ -35,8 +35,9 @@ from yoi_bundles.runtime.tables import BUNDLES, CONTACTS, CREDENTIALS, NEWEST, T
 from yoi_bundles.wire.credentials import Credentials
 from yoi_bundles.wire.database import Database
 from yoi_bundles.wire.epoch import EpochCache
-from yoi_bundles.wire.messages import NackReason, WorkerView
+from yoi_bundles.wire.messages import NackReason
 from yoi_bundles.wire.statement import Statement
+from yoi_bundles.wire.worker_messages import WorkerView
 
 KEPT_NEWEST = 1024
 """Workspaces whose newest revision is kept in memory."""

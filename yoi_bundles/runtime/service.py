@@ -27,15 +27,12 @@ from yoi_bundles.wire.credentials import Credentials
 from yoi_bundles.wire.messages import (
     BundleList,
     BundleStatus,
-    CreatedWorker,
     FollowStatus,
     PutResult,
-    ResolveReport,
     RuntimeInfo,
     StatusReport,
-    WorkerList,
-    WorkerView,
 )
+from yoi_bundles.wire.worker_messages import CreatedWorker, ResolveReport, WorkerList, WorkerView
 
 
 class Runtime:

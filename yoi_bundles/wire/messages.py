@@ -17,18 +17,9 @@ from yoi_bundles.model.ids import (
     Digest,
     Name,
     RuntimeId,
-    WorkerId,
     WorkspaceId,
 )
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.model.spec import (
-    Decision,
-    FieldOrigin,
-    Mode,
-    Receipt,
-    Resolution,
-    ResolvedWorkerSpec,
-)
 from yoi_bundles.model.texts import Label, Line, PushToken
 
 BUNDLE_MEDIA_TYPE = "application/x-git-bundle"
@@ -129,56 +120,6 @@ class RuntimeInfo(Model):
     capability_summary: tuple[str, ...]
     """Kinds and names the policy grants to anybody, for example ``secret:tracker-token``."""
     following: tuple[FollowStatus, ...]
-
-
-class WorkerView(Model):
-    """A created Worker."""
-
-    worker_id: WorkerId
-    created_at: AwareDatetime
-    mode: Mode
-    profile: Name
-    receipt: Receipt
-    spec: ResolvedWorkerSpec
-    decisions: tuple[Decision, ...]
-    warnings: tuple[str, ...] = ()
-
-
-class CreatedWorker(Model):
-    """Answer to a creation: the Worker, and whether it was made just now."""
-
-    worker: WorkerView
-    is_new: bool
-
-
-class WorkerList(Model):
-    """A page of Workers, oldest first."""
-
-    workers: tuple[WorkerView, ...]
-    next: str | None = None
-
-
-class ResolveReport(Model):
-    """A dry run with its whole explanation."""
-
-    spec: ResolvedWorkerSpec
-    spec_digest: ContentHash
-    decisions: tuple[Decision, ...]
-    explanation: tuple[FieldOrigin, ...]
-    warnings: tuple[str, ...]
-    receipt: Receipt
-
-    @classmethod
-    def of(cls, resolution: Resolution) -> ResolveReport:
-        """The report of a resolution."""
-        return cls.model_construct(
-            spec=resolution.spec,
-            spec_digest=resolution.spec_digest,
-            decisions=resolution.decisions,
-            explanation=resolution.explanation,
-            warnings=resolution.warnings,
-            receipt=resolution.receipt,
-        )
 
 
 # --- what a Backend takes and says ---------------------------------------------------

@@ -12,13 +12,10 @@ from yoi_bundles.wire.messages import (
     BUNDLE_MEDIA_TYPE,
     BundleList,
     BundleStatus,
-    CreatedWorker,
     PutResult,
-    ResolveReport,
     RuntimeInfo,
-    WorkerList,
-    WorkerView,
 )
+from yoi_bundles.wire.worker_messages import CreatedWorker, ResolveReport, WorkerList, WorkerView
 
 CHUNK_BYTES = 256 * 1024
 
