@@ -20,7 +20,8 @@ SCHEMA_NUMBER = 1
 """The bundle schema this version reads and writes (trailer ``Bundle-Schema``)."""
 
 _LINE_LENGTH = 512
-_LINE = re.compile(rf"{LINE_CLASS}{{1,{_LINE_LENGTH}}}")
+# Half a character comes of bytes that are no UTF-8, as an argument of a command may hold them.
+_LINE = re.compile(rf"{LINE_CLASS[:-1]}\ud800-\udfff]{{1,{_LINE_LENGTH}}}")
 
 TrailerText: TypeAlias = Annotated[
     str, Rule(min_length=1, max_length=_LINE_LENGTH, pattern=f"^{LINE_CLASS}+$")

@@ -121,6 +121,7 @@ def test_every_record_counts_once():
         {"source_revision": "x" * 513},
         {"published_by": "A\u202eB"},
         {"built_with": "a\tb"},
+        {"published_by": "Ad\udcff"},
     ],
 )
 def test_a_provenance_that_no_trailer_can_hold_is_never_made(change):
@@ -137,11 +138,13 @@ def test_a_provenance_that_no_trailer_can_hold_is_never_made(change):
     assert [fault["loc"] for fault in theirs.value.errors()] == [(name,)]
 
 
-def test_a_message_longer_than_a_backend_takes_is_refused_at_once():
+def test_a_message_that_no_backend_takes_is_refused_at_once():
     said = Provenance(source_kind="git", source_uri="u", published_by="A", built_with="b")
     PublishRequest(files={}, provenance=said, message="x" * 4_000)
 
-    with pytest.raises(InvalidInputError, match="4000 characters"):
+    with pytest.raises(InvalidInputError, match="^message: must be Unicode"):
+        PublishRequest(files={}, provenance=said, message="Ad\udcff")
+    with pytest.raises(InvalidInputError, match="^message: .* 4000 characters"):
         PublishRequest(files={}, provenance=said, message="x" * 4_001)
 
 
