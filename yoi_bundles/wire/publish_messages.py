@@ -5,7 +5,6 @@ Apart from the other messages, as a publish from the command line needs these an
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -17,8 +16,6 @@ from yoi_bundles.model.revision import Provenance, Revision
 from yoi_bundles.model.texts import CommitText
 
 _MESSAGE_LENGTH = 4_000
-_HALF = re.compile(r"[\ud800-\udfff]")
-"""Half a character."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +40,10 @@ class PublishRequest(Record):
         Raises:
             InvalidInputError: The message is too long, or came of bytes that are no UTF-8.
         """
-        if _HALF.search(self.message) is not None:
-            raise InvalidInputError("message: must be Unicode")
+        try:
+            self.message.encode()
+        except UnicodeEncodeError:
+            raise InvalidInputError("message: must be Unicode") from None
         if len(self.message) > _MESSAGE_LENGTH:
             raise InvalidInputError(f"message: must have at most {_MESSAGE_LENGTH} characters")
 
