@@ -5,7 +5,6 @@ Source: docs/policy.md, "Sections".
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import re
 import tomllib
@@ -105,7 +104,7 @@ def receive_limits(policy: HostPolicy) -> Limits:
     problems = _list_limit_problems(policy)
     if problems:
         raise _wrong(problems, {}, "policy")
-    return dataclasses.replace(DEFAULT_LIMITS, **policy.limits.receive)
+    return DEFAULT_LIMITS._replace(**policy.limits.receive)
 
 
 def _errors_of(error: ValidationError) -> Sequence[Any]:
@@ -133,7 +132,7 @@ def _list_keys(section: KeyPath) -> Iterable[str]:
 
 
 def _list_limit_problems(policy: HostPolicy) -> list[_Problem]:
-    known = [entry.name for entry in dataclasses.fields(Limits)]
+    known = Limits._fields
     return [
         _Problem(("limits", "receive", key), "unknown limit", _near(key, known))
         for key in policy.limits.receive

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -282,7 +281,7 @@ def test_step_9_refuses_another_workspace_at_the_line_of_its_id() -> None:
 
 
 def test_step_9_applies_the_given_limits() -> None:
-    check = verify_content(workspace=None, limits=dataclasses.replace(Limits(), files=3))
+    check = verify_content(workspace=None, limits=Limits(files=3))
     with pytest.raises(errors.TooLargeError):
         check(tree_of(make_files()))
 

@@ -142,9 +142,9 @@ def test_a_message_that_no_backend_takes_is_refused_at_once():
     said = Provenance(source_kind="git", source_uri="u", published_by="A", built_with="b")
     PublishRequest(files={}, provenance=said, message="x" * 4_000)
 
-    with pytest.raises(InvalidInputError, match="^message: must be Unicode"):
+    with pytest.raises(InvalidInputError, match=r"^message: must be Unicode"):
         PublishRequest(files={}, provenance=said, message="Ad\udcff")
-    with pytest.raises(InvalidInputError, match="^message: .* 4000 characters"):
+    with pytest.raises(InvalidInputError, match=r"^message: .* 4000 characters"):
         PublishRequest(files={}, provenance=said, message="x" * 4_001)
 
 
