@@ -90,18 +90,26 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     try:
-        sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+        sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
     finally:
         # What is left goes with the process: to look for garbage in it would take 10 ms.
         gc.freeze()
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line.
+    """Run the command line in a process that goes on afterwards.
 
     Returns:
         The exit code.
     """
+    try:
+        return _run(arguments)
+    finally:
+        gc.enable()
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """As `run`; a command that takes but a moment may have switched the collector off."""
     output = sys.stdout
     try:
         result = cli.main(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -69,6 +70,14 @@ def test_without_git_it_is_the_login_name_too(yoi, nobody, monkeypatch, tmp_path
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert published_by(yoi) == "login-name"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--author", "<")])
+def test_a_publish_leaves_the_collector_of_garbage_as_it_was(yoi, arguments):
+    yoi("init", "team")
+    yoi("publish", "team", *arguments)
+
+    assert gc.isenabled()
 
 
 def test_warnings_are_printed_and_do_not_stop_a_publish(yoi):
