@@ -1,6 +1,6 @@
 """Values of several fields that are made without pydantic, and read and written with it.
 
-Loading pydantic and building schemas is half of what starting a command costs. What a publish makes
+Loading pydantic and building schemas was a third of what a publish took. What a publish makes
 itself are frozen dataclasses; where they cross a border as JSON, pydantic is loaded and asked, and
 says of them what it says of a `Model`.
 
