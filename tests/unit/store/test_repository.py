@@ -340,6 +340,22 @@ def test_measures_count_what_would_be_materialised(published):
     assert measure.path_bytes == len("prompts/role/tester.md")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is mapped")
+def test_packs_do_not_stay_in_memory_after_much_was_read(published, monkeypatch):
+    """A file that is mapped has every page resident that was read, until it is closed."""
+    tree = published.find_head().digest.raw
+    published.close()
+    objects = ObjectDatabase(published.path / "objects", Limits())
+    files = [entry.oid for entry in objects.read_tree(tree) if not entry.is_tree]
+    before = {oid: objects.read(oid, Kind.BLOB) for oid in files}
+    maps = Path("/proc/self/maps")
+    assert str(objects.pack_directory) in maps.read_text()
+    monkeypatch.setattr("yoi_bundles.store.objectdb._MAPPED_READ_BYTES", 1)
+
+    assert {oid: objects.read(oid, Kind.BLOB) for oid in files} == before
+    assert str(objects.pack_directory) not in maps.read_text()
+
+
 def test_limits_bound_what_can_be_published(tmp_path):
     for limits in (
         Limits(files=4),

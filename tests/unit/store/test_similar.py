@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import random
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -229,3 +230,18 @@ def test_from_a_damaged_file_nothing_is_learnt(tmp_path, damage):
         with pytest.raises(MalformedBundleError):
             store.learn_packing(older)
         assert write_tip(store) == expected
+
+
+def test_packing_holds_neither_files_nor_packed_bytes(make):
+    """Of bytes that cannot be compressed there would be twelve times as much."""
+    size = 300 * 1024
+    files = make([random.Random(seed).randbytes(size) for seed in range(24)])
+    tracemalloc.start()
+    try:
+        for _ in range(2):
+            tracemalloc.reset_peak()
+            for _packed in files.similar.pack({"md": list(files.contents)}):
+                pass
+            assert tracemalloc.get_traced_memory()[1] < 4 * size
+    finally:
+        tracemalloc.stop()
