@@ -58,7 +58,8 @@ class _Spool:
         return oid in self._rows
 
     def base(self, oid: Oid) -> Oid | None:
-        return self._bases[self._rows[oid]]
+        row = self._rows.get(oid)
+        return None if row is None else self._bases[row]
 
     def add(self, oid: Oid, packed: Packed) -> None:
         """Add an object, in place of one of this id.
@@ -86,8 +87,10 @@ class _Spool:
         self._rows.pop(oid, None)
 
     def find(self, oid: Oid) -> Packed | None:
-        """An object as it was added; None if the disk gives something else."""
-        row = self._rows[oid]
+        """An object as it was added; None if it is not here, or the disk gives something else."""
+        row = self._rows.get(oid)
+        if row is None:
+            return None
         start, end = self._ends[row], self._ends[row + 1]
         try:
             data = os.pread(self._descriptor, end - start, start)
@@ -99,7 +102,7 @@ class _Spool:
 
 
 class Known:
-    """What was remembered at some time; it can be read though it has been forgotten since."""
+    """What was remembered at some time; most of it can be read though it was forgotten since."""
 
     def __init__(self, young: _Spool, old: _Spool) -> None:
         self._young = young
@@ -109,11 +112,11 @@ class Known:
         return oid in self._young or oid in self._old
 
     def base(self, oid: Oid) -> Oid | None:
-        """What a remembered object is a delta on, or None."""
+        """What an object is a delta on; None if it is none, or not remembered any more."""
         return self._of(oid).base(oid)
 
     def find(self, oid: Oid) -> Packed | None:
-        """A remembered object; None if its bytes are not what was written."""
+        """An object; None if it is not remembered any more, or its bytes are not what they were."""
         return self._of(oid).find(oid)
 
     def _of(self, oid: Oid) -> _Spool:

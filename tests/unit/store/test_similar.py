@@ -144,6 +144,20 @@ def test_what_the_disk_changed_is_packed_anew(make):
     assert files.read_ids
 
 
+def test_what_another_build_forgets_meanwhile_is_packed_anew(make):
+    files = make([text(seed) for seed in range(30)])
+    first = files.pack()
+    files.read_ids.clear()
+    packing, made = files.similar.pack({"md": list(files.contents)}), {}
+    for oid, packed in packing:
+        made[oid] = packed
+        for known in first:
+            files.similar._remembered._young.forget(known)
+
+    assert made.keys() == first.keys()
+    assert files.read_ids
+
+
 @pytest.mark.parametrize("is_cut", [False, True], ids=["refused", "cut short"])
 def test_without_room_nothing_is_remembered_and_all_is_packed(make, monkeypatch, is_cut):
     files = make([text(seed) for seed in range(30)])
