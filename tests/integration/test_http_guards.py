@@ -65,6 +65,21 @@ def test_a_head_with_two_readings_is_refused_and_the_connection_closed(served, n
     assert name in json.loads(answer.body)["detail"]
 
 
+@pytest.mark.parametrize("path", ["/v1/runtime", "/v1/workspaces/team/channels/main"])
+def test_a_request_for_no_host_is_refused_unless_it_is_of_an_older_http(
+    served, backend_served, path
+):
+    _, runtime_url, runtime_token, _, _ = served
+    is_backend = "workspaces" in path
+    url, token = backend_served if is_backend else (runtime_url, runtime_token)
+    lines = f"\r\nAuthorization: Bearer {token}\r\n\r\n"
+
+    refused = ask(url, f"GET {path} HTTP/1.1{lines}".encode())
+    assert (refused.status, refused.code) == (400, "invalid_input")
+    assert json.loads(refused.body)["detail"] == "no host header"
+    assert ask(url, f"GET {path} HTTP/1.0{lines}".encode()).status == 200
+
+
 @pytest.mark.parametrize(
     "lines",
     [

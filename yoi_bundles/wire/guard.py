@@ -71,7 +71,7 @@ class GuardMiddleware:
 
 def _find_refusal(scope: Scope) -> Response | None:
     headers = scope["headers"]
-    doubt = find_doubt(headers)
+    doubt = find_doubt(headers, scope.get("http_version", "1.1"))
     if doubt is not None:
         # Where this request ends is in doubt, so nothing more is read from the connection.
         return http_problem_response(400, doubt, CLOSE)
@@ -80,11 +80,12 @@ def _find_refusal(scope: Scope) -> Response | None:
     return None
 
 
-def find_doubt(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+def find_doubt(headers: Iterable[tuple[bytes, bytes]], version: str = "1.1") -> str | None:
     """What gives a request two readings, or None.
 
     Args:
         headers: Names in lower case.
+        version: Of HTTP; before 1.1 a request need not say which host it is for.
     """
     seen: dict[bytes, bytes] = {}
     for name, value in headers:
@@ -92,6 +93,8 @@ def find_doubt(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
             if name in seen:
                 return f"more than one {name.decode()} header"
             seen[name] = value
+    if b"host" not in seen and version == "1.1":
+        return "no host header"
     coding = seen.get(b"transfer-encoding")
     if coding is None:
         return None

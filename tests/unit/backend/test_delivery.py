@@ -253,6 +253,7 @@ def test_a_report_that_comes_too_slowly_is_refused_as_ever(desk):
             "path": path, "raw_path": path.encode(), "root_path": "", "state": {},
             "query_string": b"", "client": ("127.0.0.1", 5), "server": ("127.0.0.1", 6),
             "headers": [
+                (b"host", b"here"),
                 (b"authorization", f"Bearer {desk.tokens['runtime']}".encode()),
                 (b"content-length", b"9"), *options["headers"],
             ],

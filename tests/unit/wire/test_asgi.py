@@ -299,7 +299,9 @@ class Caller:
         async def nothing():
             raise AssertionError("the body was read")
 
-        headers = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
+        headers = [(b"host", b"here")]
+        if token is not None:
+            headers.append((b"authorization", f"Bearer {token}".encode()))
         scope = {
             "type": "http", "method": method, "path": path, "raw_path": path.encode(),
             "query_string": b"", "headers": headers, "client": (peer, 1), "root_path": "",
