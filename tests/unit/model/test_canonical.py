@@ -4,9 +4,11 @@ import hashlib
 
 import pytest
 import rfc8785
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from yoi_bundles.model.base import Model
-from yoi_bundles.model.canonical import canonical_hash, encode_canonical
+from yoi_bundles.model.canonical import canonical_hash, encode_canonical, encode_canonical_json
 from yoi_bundles.model.ids import Name
 
 
@@ -50,3 +52,35 @@ def test_what_json_cannot_say_is_refused(value):
 def test_integers_that_json_readers_round_are_refused():
     with pytest.raises(rfc8785.CanonicalizationError):
         encode_canonical(Sample(b=2**53))
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**54), 2**54)
+    | st.floats()
+    | st.decimals(-9999, 9999, places=3).map(float)
+    | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+
+
+def encode_by_library(value: object) -> bytes | None:
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeError):
+        return None
+
+
+@given(VALUES)
+@example({"\uffff": 1, "\U00010000": 2, "\ue000": 3})
+@example(['\x00\x1f\x7f\u2028"\\/\b\t', "\ud800", "é"])
+@example([0.2, -0.25, 0.0001, 0.00001, 1e16, 123456789012345680.0, -0.0, 1.0])
+@example([2**53 - 1, 1 - 2**53, 2**53, -(2**53)])
+@example({"b": {"d": [], "c": {}}, "a": [True, None, 12, "x"]})
+def test_the_quick_way_says_what_the_library_says(value):
+    try:
+        made = encode_canonical_json(value)
+    except (rfc8785.CanonicalizationError, UnicodeError):
+        made = None
+    assert made == encode_by_library(value)
