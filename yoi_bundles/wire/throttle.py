@@ -26,7 +26,8 @@ ROUNDING_SECONDS = 1e-6
 class Rate:
     """Events by key, at an average rate with bursts: the generic cell rate algorithm.
 
-    Of each key it keeps the moment at which all of its events so far would have been due.
+    Of each key it keeps the moment at which all of its events so far would have been due, and at
+    which rate.
 
     Args:
         clock: Seconds that only go forward.
@@ -34,7 +35,7 @@ class Rate:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._due: OrderedDict[str, float] = OrderedDict()
+        self._due: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, key: str, *, per_second: float, burst: int) -> float:
         """Count one event, if there is room for it.
@@ -43,11 +44,13 @@ class Rate:
             0 if it was counted, else the seconds until there is room.
         """
         now = self._clock()
-        due = max(self._due.get(key, now), now)
-        wait_seconds = due - now - (burst - 1) / per_second
+        due, counted_per_second = self._due.get(key, (now, per_second))
+        # Under another rate it is as many events, and so as long as they take now.
+        ahead_seconds = max(due - now, 0.0) * counted_per_second / per_second
+        wait_seconds = ahead_seconds - (burst - 1) / per_second
         if wait_seconds > ROUNDING_SECONDS:
             return wait_seconds
-        self._due[key] = due + 1 / per_second
+        self._due[key] = now + ahead_seconds + 1 / per_second, per_second
         self._due.move_to_end(key)
         if len(self._due) > MAX_KEYS:
             self._due.popitem(last=False)

@@ -151,3 +151,17 @@ def test_memory_does_not_grow_with_the_number_of_peers(monkeypatch, timer):
     assert len(rate._due) == 10
     assert rate.take("99", per_second=1, burst=1) > 0
     assert rate.take("0", per_second=1, burst=1) == 0
+
+
+def test_what_was_counted_under_other_bounds_is_as_many_events_under_new_ones(timer):
+    now = LIMITS.model_copy(update={"requests_per_second": 0.001, "burst_requests": 1})
+    bounds = Throttle(lambda: now, timer)
+    ask(bounds)
+    with pytest.raises(TooManyRequestsError):
+        ask(bounds)
+
+    now = LIMITS
+    ask(bounds, times=4)
+    with pytest.raises(TooManyRequestsError) as raised:
+        ask(bounds)
+    assert raised.value.facts["retry_after_seconds"] == 1
