@@ -299,6 +299,32 @@ def test_a_connection_that_is_lost_is_forgotten_at_once(monkeypatch):
         gc.enable()
 
 
+def errors_in(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+
+
+def telling_its_end(app: DocumentedAPI, is_over: threading.Event):
+    """An app that says when it has done with a request, whether or not anybody reads answers."""
+
+    async def told(scope, receive, send) -> None:
+        try:
+            await app(scope, receive, send)
+        finally:
+            is_over.set()
+
+    return told
+
+
+def test_an_upload_that_breaks_off_is_no_error(caplog):
+    is_over = threading.Event()
+    with serving(telling_its_end(make_app(), is_over)) as base:
+        with connect(base) as connection:
+            connection.sendall(UPLOAD + b"1\r\nx\r\n")
+        assert is_over.wait(GIVE_UP_SECONDS)
+
+    assert errors_in(caplog) == []
+
+
 def test_a_connection_that_breaks_with_another_request_waiting_is_no_error(monkeypatch, caplog):
     made, is_lost, answered = [], asyncio.Event(), threading.Event()
 
@@ -319,15 +345,9 @@ def test_a_connection_that_breaks_with_another_request_waiting_is_no_error(monke
         await is_lost.wait()
         return []
 
-    async def answer(scope, receive, send) -> None:
-        try:
-            await app(scope, receive, send)
-        finally:
-            answered.set()
-
     monkeypatch.setattr(serving_module, "BoundedProtocol", Noted)
-    with serving(answer) as base, connect(base) as connection:
+    with serving(telling_its_end(app, answered)) as base, connect(base) as connection:
         connection.sendall(f"GET /break HTTP/1.1\r\n{HEAD}\r\n".encode() + ASK)
         assert answered.wait(GIVE_UP_SECONDS)
 
-    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    assert errors_in(caplog) == []

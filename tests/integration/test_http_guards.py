@@ -16,6 +16,8 @@ from yoi_bundles.wire.guard import BodyPace
 
 DRIPPING = 50
 IDLE_SECONDS = 0.05
+GIVE_UP_SECONDS = 20
+METRICS = b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture
@@ -172,6 +174,35 @@ def test_a_json_body_that_stalls_is_a_408(house, served):
     answer = ask(url, head("POST /v1/workers", token, *lines) + b'{"worker_id": ')
 
     assert (answer.status, answer.code) == (408, "invalid_input")
+
+
+@pytest.mark.parametrize("route", ["bundle", "json", "report", "git"])
+def test_an_upload_that_breaks_off_is_counted_and_no_error(
+    house, served, backend_served, caplog, route
+):
+    _, runtime_url, runtime_token, digest, data = served
+    backend_url, backend_token = backend_served
+    is_json = ["Content-Type: application/json"]
+    half = {
+        "bundle": put_head(runtime_token, digest, f"Content-Length: {len(data)}") + data[:1000],
+        "json": head("POST /v1/workers", runtime_token, *is_json, "Content-Length: 20") + b"{",
+        "report": head(
+            "PUT /v1/runtimes/eu-1/status", backend_token, *is_json, "Content-Length: 20"
+        )
+        + b"{",
+        "git": head("POST /git/team.git/git-upload-pack", backend_token, "Content-Length: 20"),
+    }
+    url = backend_url if route in {"report", "git"} else runtime_url
+    before = held_files(house)
+
+    with connect(url) as connection:
+        connection.sendall(half[route])
+
+    end = time.monotonic() + GIVE_UP_SECONDS
+    while b'status="502"} 1.0' not in ask(url, METRICS).body:
+        assert time.monotonic() < end, "the request was not counted as one that failed under way"
+    assert held_files(house) == before
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
 
 
 def test_senders_that_drip_do_not_keep_an_honest_upload_from_succeeding(served):

@@ -6,11 +6,9 @@ from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from yoi_bundles import __version__
-from yoi_bundles.errors import TransportError
 from yoi_bundles.model.base import build_models
 from yoi_bundles.model.ids import Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
@@ -130,11 +128,8 @@ def _add_upload(app: FastAPI, runtime: Runtime) -> None:
     async def put_bundle(digest: Digest, workspace: WorkspaceId, request: Request) -> Response:
         """Receive a bundle file; verified whole before anything of it is kept."""
         with await run_in_threadpool(runtime.held.begin, workspace) as upload:
-            try:
-                async for chunk in request.stream():
-                    upload.write(chunk)
-            except ClientDisconnect:
-                raise TransportError("the sender went away before the end") from None
+            async for chunk in request.stream():
+                upload.write(chunk)
             result = await run_in_threadpool(runtime.held.accept, workspace, digest, upload)
         return JSONResponse(
             result.model_dump(mode="json", by_alias=True), 201 if result.is_new else 200

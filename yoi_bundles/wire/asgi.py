@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,6 +22,7 @@ from yoi_bundles.errors import (
     BundleError,
     InvalidInputError,
     TooLargeError,
+    TransportError,
 )
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
 from yoi_bundles.wire.authentication import Authenticate, AuthenticationMiddleware
@@ -132,6 +134,7 @@ def add_common(
     app.add_exception_handler(BundleError, _on_bundle_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(ClientDisconnect, _on_sender_gone)
     app.add_exception_handler(Exception, _on_unexpected)
     app.add_middleware(BodyLimitMiddleware, default_bytes=default_body_bytes, limits=body_limits)
     app.state.lean = []
@@ -178,12 +181,19 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     )
 
 
+async def _on_sender_gone(request: Request, error: Exception) -> Response:
+    # Nobody reads it, but it is counted: a body that breaks off is a fault of the network.
+    return problem_response(TransportError("the sender went away before the end"))
+
+
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    # The framework turns whatever a body's stream raises into a 400 of its own.
     if isinstance(error.__cause__, BundleError):
-        # The framework turns whatever a body's stream raises into a 400 of its own.
         return problem_response(error.__cause__)
+    if isinstance(error.__cause__, ClientDisconnect):
+        return await _on_sender_gone(request, error.__cause__)
     detail = str(error.detail)
     if error.status_code in {404, 405}:
         detail = f"{detail.lower()}: no such route here"
