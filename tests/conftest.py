@@ -33,6 +33,12 @@ def pytest_configure(config):
     config.pluginmanager.register(canaries)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Say in which order the tests came: one that the test before it disturbs is found again."""
+    seed = terminalreporter.config.getoption("randomly_seed", None)
+    terminalreporter.write_line(f"order of tests: PYTEST_ARGS=--randomly-seed={seed}")
+
+
 @pytest.fixture
 def house(tmp_path, monkeypatch):
     """A Backend and Runtimes on demand; everything is closed at the end."""

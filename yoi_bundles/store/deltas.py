@@ -1,6 +1,6 @@
 """Deltas of packs: the variable-length numbers, the bounded applier, the encoder.
 
-Source: gitformat-pack, "Deltified representation" and "Size encoding"; docs/adr/0018.
+Source: gitformat-pack, "Deltified representation" and "Size encoding"; docs/adr/0018, 0026.
 """
 
 from __future__ import annotations
@@ -22,11 +22,17 @@ _GUARD = bytes([_INSERT_BYTES]) + bytes(_INSERT_BYTES)
 """A last command. No command before it can take all of it as its own operands or data, and what is
 left of it then, zeros, is no command: so the native applier, which stops at a bad command without
 a word, is found out."""
-_BLOCK_BYTES = 12
-_PLACES = 16
-"""How many places of one block in the base are compared."""
+_BLOCK_BYTES = 8
+"""What is copied at least; a copy takes four bytes mostly."""
+_STRIDE_BYTES = 4
+"""Between blocks of a base: whatever is common to both and has 11 bytes is found."""
 _INDEXED_BLOCKS = 16 * 1024
-_STRIDE_BYTES = 32
+_COMPARED_BYTES = 48
+_IS_SET = bytes([0, *[1] * 255])
+_COPIES = {
+    bytes(command >> bit & 1 for bit in range(6)): bytes([0x80 | command]) for command in range(64)
+}
+"""What begins a copy, by which of its operands are not zero."""
 
 
 def read_size(data: bytes, position: int) -> tuple[int, int]:
@@ -109,30 +115,30 @@ class DeltaBase:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._places: dict[bytes, list[int]] = {}
-        last = len(data) - _BLOCK_BYTES
-        for at in range(0, last + 1, 1 + len(data) // _INDEXED_BLOCKS):
-            places = self._places.setdefault(data[at : at + _BLOCK_BYTES], [])
-            if len(places) < _PLACES:
-                places.append(at)
+        stride = max(_STRIDE_BYTES, 1 + len(data) // _INDEXED_BLOCKS)
+        # The first of equal blocks is kept: of text that repeats itself most follows there.
+        starts = range(0, len(data) - _BLOCK_BYTES + 1, stride)[::-1]
+        self._places = dict(
+            zip([data[at : at + _BLOCK_BYTES] for at in starts], starts, strict=True)
+        )
 
     def encode(self, target: bytes) -> bytes:
         """A delta that makes ``target`` of the base; it may be larger than ``target``."""
-        base = self._data
+        base, find = self._data, self._places.get
         out = bytearray(_encode_size(len(base)) + _encode_size(len(target)))
         position = inserted = 0
-        while position <= len(target) - _BLOCK_BYTES:
-            places = self._places.get(target[position : position + _BLOCK_BYTES])
-            if places is None:
+        last = len(target) - _BLOCK_BYTES
+        while position <= last:
+            at = find(target[position : position + _BLOCK_BYTES])
+            if at is None:
                 position += 1
                 continue
-            size, at = max((_count_common(base, at, target, position), at) for at in places)
+            end = position + _count_common(base, at, target, position)
             while position > inserted and at and base[at - 1] == target[position - 1]:
-                position, at, size = position - 1, at - 1, size + 1
+                position, at = position - 1, at - 1
             _add_inserts(out, target[inserted:position])
-            _add_copies(out, at, size)
-            position += size
-            inserted = position
+            _add_copies(out, at, end - position)
+            position = inserted = end
         _add_inserts(out, target[inserted:])
         return bytes(out)
 
@@ -144,15 +150,23 @@ def encode_delta(base: bytes, target: bytes) -> bytes:
 
 def _count_common(base: bytes, at: int, target: bytes, position: int) -> int:
     """How many bytes are the same from two places on; the first block is."""
-    limit = min(len(base) - at, len(target) - position)
-    size, step = _BLOCK_BYTES, _STRIDE_BYTES
-    while step:
-        end = size + step
-        if end <= limit and base[at + size : at + end] == target[position + size : position + end]:
-            size, step = end, step * 2 if step >= _STRIDE_BYTES else step
-        else:
-            step //= 2
-    return size
+    size, step = _BLOCK_BYTES, _COMPARED_BYTES
+    while True:
+        ours = base[at + size : at + size + step]
+        theirs = target[position + size : position + size + step]
+        if ours != theirs or len(ours) < step:
+            return size + _count_first(ours, theirs)
+        size += step
+        # A file that is mostly the same has few, long copies.
+        step = min(step * 4, _COPY_BYTES)
+
+
+def _count_first(ours: bytes, theirs: bytes) -> int:
+    """How many bytes are the same at the beginning of both."""
+    differing = int.from_bytes(ours, "little") ^ int.from_bytes(theirs, "little")
+    # The lowest bit that is set is in the first byte that differs.
+    same = ((differing & -differing).bit_length() - 1) // 8 if differing else len(ours)
+    return min(same, len(ours), len(theirs))
 
 
 def _add_inserts(out: bytearray, data: bytes) -> None:
@@ -163,8 +177,10 @@ def _add_inserts(out: bytearray, data: bytes) -> None:
 
 
 def _add_copies(out: bytearray, at: int, size: int) -> None:
-    for start in range(at, at + size, _COPY_BYTES):
-        out += _encode_copy(start, min(_COPY_BYTES, at + size - start))
+    while size > _COPY_BYTES:
+        out += _encode_copy(at, _COPY_BYTES)
+        at, size = at + _COPY_BYTES, size - _COPY_BYTES
+    out += _encode_copy(at, size)
 
 
 def _encode_size(value: int) -> bytes:
@@ -181,9 +197,5 @@ def _encode_size(value: int) -> bytes:
 
 def _encode_copy(start: int, size: int) -> bytes:
     """A copy of at most 0xFFFF bytes; zero bytes of the operands are left out."""
-    command, operands = 0x80, bytearray()
-    for bit, byte in enumerate(start.to_bytes(4, "little") + size.to_bytes(2, "little")):
-        if byte:
-            command |= 1 << bit
-            operands.append(byte)
-    return bytes([command]) + bytes(operands)
+    operands = (start | size << 32).to_bytes(6, "little")
+    return _COPIES[operands.translate(_IS_SET)] + operands.replace(b"\0", b"")

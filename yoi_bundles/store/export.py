@@ -162,7 +162,7 @@ class BundleWriter:
     def learn(self, path: Path) -> None:
         """Take over how an older bundle file of the repository is packed.
 
-        A file is packed against others once, which takes a millisecond for each; a process that has
+        A file is packed against others once, which takes half a millisecond; a process that has
         just begun remembers none. Nothing is believed of the older file but what its hashes prove.
 
         Args:

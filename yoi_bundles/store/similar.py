@@ -1,9 +1,9 @@
 """Finds, for files that have no older version to build on, others that are much like them.
 
 As git does it: files are put into an order in which like stands beside like, and each looks at the
-few before it. A quick compression against each candidate's text says which is worth a delta.
+few before it. The one with which it has most words in common may be worth a delta.
 
-Source: git-pack-objects, ``--window`` and ``--depth``; docs/adr/0018.
+Source: git-pack-objects, ``--window`` and ``--depth``; docs/adr/0018, 0026.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 
 from yoi_bundles.store.deltas import DeltaBase
@@ -27,33 +28,35 @@ _MAX_DEPTH = 16
 _MAX_BYTES = 256 * 1024
 """Larger files are sent whole: their deltas take long and are rare."""
 _LEVEL = 9
+_LEAST_COMMON = 0.4
+"""Of a file's words; with fewer in common, a delta on the other is larger than the file."""
+_NO_PUNCTUATION = bytes(
+    byte if byte >= 0x80 or chr(byte).isalnum() else ord(" ") for byte in range(256)
+)
 _REMEMBERED_BYTES = 32 * 1024 * 1024
 
 
-class _Candidate:
-    """A file that later ones may be a delta on; it is read when one looks at it."""
+class _File:
+    """A file to pack, and one that later ones may be a delta on; it is read when needed."""
 
-    def __init__(self, oid: Oid, depth: int, read: Callable[[Oid], bytes]) -> None:
+    def __init__(self, oid: Oid, read: Callable[[Oid], bytes]) -> None:
         self.oid = oid
-        self.depth = depth
         self._read = read
 
     @cached_property
-    def _data(self) -> bytes:
+    def data(self) -> bytes:
+        """Its content."""
         return self._read(self.oid)
 
     @cached_property
-    def _base(self) -> DeltaBase:
-        return DeltaBase(self._data)
+    def words(self) -> frozenset[bytes]:
+        """Those of its text."""
+        return frozenset(self.data.translate(_NO_PUNCTUATION).split())
 
-    def estimate(self, target: bytes) -> int:
-        """Roughly how many bytes the target would take beside this one."""
-        stream = zlib.compressobj(1, zdict=self._data)
-        return len(stream.compress(target)) + len(stream.flush())
-
-    def encode(self, target: bytes) -> bytes:
-        """The target as a delta on this one."""
-        return self._base.encode(target)
+    @cached_property
+    def base(self) -> DeltaBase:
+        """What deltas on it are made with."""
+        return DeltaBase(self.data)
 
 
 class SimilarFiles:
@@ -94,15 +97,16 @@ class SimilarFiles:
                 depths[oid] = depth
                 self._remembered.keep(oid, packed)
                 yield oid, packed
-        window: deque[_Candidate] = deque(maxlen=_WINDOW)
+        window: deque[_File] = deque(maxlen=_WINDOW)
         for oid in order:
+            file = _File(oid, self._read)
             if oid not in depths:
-                packed = _pack_one(self._read(oid), window)
+                packed = _pack_one(file, window)
                 depths[oid] = 0 if packed.base is None else depths[packed.base] + 1
                 self._remembered.add(oid, packed)
                 yield oid, packed
             if self._size_of(oid) <= _MAX_BYTES and depths[oid] < _MAX_DEPTH:
-                window.append(_Candidate(oid, depths[oid], self._read))
+                window.append(file)
 
     def learn(self, pack: ReceivedPack) -> None:
         """Remember how the files of a pack are packed there.
@@ -142,13 +146,15 @@ def _bases_first(order: Sequence[Oid], known: Known) -> Iterator[tuple[Oid, Pack
                 yield one, packed
 
 
-def _pack_one(data: bytes, window: deque[_Candidate]) -> Packed:
+def _pack_one(file: _File, window: deque[_File]) -> Packed:
     """A file whole, or as a delta on the likest candidate if that is smaller."""
-    whole = Packed(None, len(data), zlib.compress(data, _LEVEL))
-    if len(data) > _MAX_BYTES or not window:
+    whole = Packed(None, len(file.data), zlib.compress(file.data, _LEVEL))
+    if len(file.data) > _MAX_BYTES or not window:
         return whole
-    base = min(window, key=lambda one: one.estimate(data))
-    delta = base.encode(data)
+    common, likest = max(((len(file.words & one.words), one) for one in window), key=itemgetter(0))
+    if common < len(file.words) * _LEAST_COMMON:
+        return whole
+    delta = likest.base.encode(file.data)
     packed = deflate_delta(delta)
     # The distance to the base takes a few bytes, and following a delta some time.
-    return Packed(base.oid, len(delta), packed) if len(packed) + 8 < len(whole.data) else whole
+    return Packed(likest.oid, len(delta), packed) if len(packed) + 8 < len(whole.data) else whole

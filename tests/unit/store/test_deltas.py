@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from yoi_bundles.errors import MalformedBundleError, TooLargeError
 from yoi_bundles.store.deltas import apply_delta, encode_delta, read_size
@@ -80,6 +82,33 @@ def test_an_edit_becomes_a_small_delta(lines):
     made = encode_delta(base, target)
     assert len(made) < 100
     assert apply_delta(base, made, len(target)) == target
+
+
+def test_an_edit_of_text_that_repeats_itself_becomes_a_small_delta():
+    row = b'{"name": "read", "is_allowed": true},\n'
+    base, target = row * 5000, row * 2500 + b'{"name": "write"},\n' + row * 2500
+    made = encode_delta(base, target)
+    assert len(made) < 60
+    assert apply_delta(base, made, len(target)) == target
+
+
+def test_what_has_eleven_bytes_in_common_is_copied_wherever_it_stands():
+    common = b"0123456789a"
+    for before in range(9):
+        base = b"x" * before + common + b"y" * 100
+        made = encode_delta(base, b"z" * 3 + common)
+        # An insert of what comes before the block, a copy of three bytes, and the two sizes.
+        assert len(made) < 2 + 1 + 3 + len(common)
+        assert apply_delta(base, made, 100) == b"z" * 3 + common
+
+
+@given(
+    base=st.binary(max_size=300),
+    cuts=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300), st.binary(max_size=20))),
+)
+def test_a_delta_makes_its_target_of_its_base(base, cuts):
+    target = b"".join(base[start:end] + more for start, end, more in cuts)
+    assert apply_delta(base, encode_delta(base, target), len(target)) == target
 
 
 @pytest.mark.parametrize(
