@@ -18,6 +18,7 @@ from bench.copying import measure_copying
 from bench.fanout import measure_fanout
 from bench.gitweb import install_missing
 from bench.growth import measure_growth
+from bench.leftovers import set_aside
 from bench.memory import measure_memory
 from bench.progress import say
 from bench.report import describe_machine, write_docs
@@ -55,7 +56,8 @@ def main() -> None:
         install_missing()
     record, scale = Record(), _scale_of(options)
     try:
-        failed = _run(suites, scale, record)
+        with _directory() as root:
+            failed = _run(root, suites, scale, record)
     except KeyboardInterrupt:
         sys.exit("interrupted")
     about = describe_machine() | {"clients": str(scale.clients), "runs": str(scale.runs)}
@@ -75,24 +77,24 @@ def main() -> None:
     say("every client verified, every row measured")
 
 
-def _run(suites: Sequence[str], scale: Scale, record: Record) -> list[str]:
+def _run(root: Path, suites: Sequence[str], scale: Scale, record: Record) -> list[str]:
     """Run suites one after the other; names those that failed, after the others are done."""
     failed: list[str] = []
     for name, measure in ALONE.items():
         if name in suites:
             say(name)
-            with _noted(name, failed), _directory() as root:
-                measure(root, scale, record)
+            with _noted(name, failed), _part(root / name) as part:
+                measure(part, scale, record)
     staged = [name for name in STAGED if name in suites]
     for size in scale.sizes if staged else ():
         with _noted(f"{size} files", failed):
-            _run_staged(size, staged, scale, record)
+            _run_staged(root / f"{size}-files", size, staged, scale, record)
     return failed
 
 
-def _run_staged(size: int, suites: list[str], scale: Scale, record: Record) -> None:
+def _run_staged(root: Path, size: int, suites: list[str], scale: Scale, record: Record) -> None:
     say(f"{size} files: preparing {scale.revisions} revisions")
-    with _directory() as root, open_stage(root, size, revisions=scale.revisions) as stage:
+    with _part(root) as part, open_stage(part, size, revisions=scale.revisions) as stage:
         for name in suites:
             say(f"{size} files: {name}")
             STAGED[name](stage, scale, record)
@@ -106,6 +108,16 @@ def _noted(name: str, failed: list[str]) -> Iterator[None]:
     except Exception:  # noqa: BLE001
         traceback.print_exc()
         failed.append(name)
+
+
+@contextlib.contextmanager
+def _part(root: Path) -> Iterator[Path]:
+    """A new directory whose files take no room afterwards."""
+    root.mkdir()
+    try:
+        yield root
+    finally:
+        set_aside(root)
 
 
 @contextlib.contextmanager

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from bench.leftovers import set_aside
 from bench.scale import Scale
 from bench.stage import Stage, git
 from bench.table import Record, median_ms
@@ -51,7 +51,7 @@ def _publish_small(stage: Stage, runs: int) -> float:
     for run in range(runs):
         data = stage.root / f"small-{run}"
         taken.append(_publish(stage, data))
-        shutil.rmtree(data)
+        set_aside(data)
     return median_ms(taken[1:])
 
 

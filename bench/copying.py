@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.cpu import ServerProcess
 from bench.gitweb import free_port, wait_for_port
+from bench.leftovers import set_aside
 from bench.scale import Scale
 from bench.stage import Stage
 from bench.syncing import timed
@@ -43,7 +44,7 @@ def measure_copying(stage: Stage, scale: Scale, record: Record) -> None:
         }
         record.absent |= {name for name, peer in peers.items() if peer is None}
         taken = [_run_once(stage, source, peers) for _ in range(scale.runs + 1)]
-    shutil.rmtree(root)
+    set_aside(root)
     for name, peer in peers.items():
         for work in ("fresh copy", "one-file copy"):
             row = f"{work}, {name}"
@@ -72,7 +73,7 @@ def _run_once(
             if work == "fresh copy":
                 _edit(stage, source, here)
     for peer in here.values():
-        shutil.rmtree(peer.target)
+        set_aside(peer.target)
     return seen
 
 
@@ -122,7 +123,7 @@ class Ostree:
         self._source = root / "source"
         self._url = f"{stage.web.url}/files/ostree"
         self.target = root / "ostreed"
-        stack.callback(shutil.rmtree, self._served)
+        stack.callback(set_aside, self._served)
         _run("ostree", f"--repo={self._served}", "init", "--mode=archive")
         self.publish()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import stat
 import statistics
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.history import extend_history
+from bench.leftovers import set_aside
 from bench.progress import say
 from bench.scale import Scale
 from bench.stage import POLICY, PROVENANCE, VISIBILITY, make_request
@@ -153,12 +153,12 @@ def _measure(root: Path, size: int, revisions: int, runs: int) -> Times:
                 full = _timed_send(house, runtime, _head(house))
                 house.edit()
                 one = _timed_send(house, runtime, house.publish())
-            shutil.rmtree(house.root / f"rt-{run}")
+            set_aside(house.root / f"rt-{run}")
             if run > 0:  # the first one warms up
                 for work, seconds in zip(taken, (full, one, publish, walk), strict=True):
                     taken[work].append(seconds)
         reads = _measure_reads(house)
-    shutil.rmtree(root)
+    set_aside(root)
     return {work: statistics.median(seconds) for work, seconds in taken.items()} | reads
 
 
@@ -224,7 +224,7 @@ def _measure_held(root: Path, numbers: Sequence[int], runs: int) -> dict[int, Ti
             increments = [_send_next(house, runtime) for _ in range(runs)]
             held += runs
             found[number] |= {"increment": statistics.median(increments)}
-    shutil.rmtree(root)
+    set_aside(root)
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Self
 
 import httpx2
 
+from bench.leftovers import set_aside
 from bench.processes import start_bare
 from bench.scale import Scale
 from bench.stage import BRANCH, Stage, git, verify_bare
@@ -51,7 +52,7 @@ def measure_serving(stage: Stage, scale: Scale, record: Record) -> None:
         news = _measure(stage, clients, lambda: _ask(client, etag), lambda: _ls_remote(stage))
     record.add('server CPU, "anything new?"', size, *news)
     record.add("floor: uvicorn, bare 304", size, news[0], _measure_bare(stage, clients))
-    shutil.rmtree(theirs)
+    set_aside(theirs)
 
 
 def _measure(
@@ -145,7 +146,7 @@ class _Receiver:
         trace: TracebackType | None,
     ) -> None:
         self._store.close()
-        shutil.rmtree(self._store.path)
+        set_aside(self._store.path)
 
     def fetch_full(self) -> None:
         """What a fresh Runtime does."""
@@ -180,7 +181,7 @@ def _clone(stage: Stage, prepared: Path | None, *options: str) -> None:
         shutil.copytree(prepared, bare, copy_function=os.link)
     git(bare, "fetch", "-q", *options, stage.git_url, BRANCH)
     verify_bare(stage, bare)
-    shutil.rmtree(bare)
+    set_aside(bare)
 
 
 def _ask(client: httpx2.Client, etag: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from bench.cpu import ServerProcess
 from bench.gitweb import GitWeb
+from bench.leftovers import set_aside
 from bench.processes import start_backend
 from bench.workload import WORKSPACE, edit, make_files, write_changed
 from yoi_bundles.backend.publisher import WorkspacePublisher
@@ -163,7 +163,7 @@ class Stage:
                 Follower(runtime, BackendClient(client), [WORKSPACE], interval_seconds=3600),
             )
         client.close()
-        shutil.rmtree(self.root / name)
+        set_aside(self.root / name)
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from bench.leftovers import set_aside
 from bench.scale import Scale
 from bench.stage import BRANCH, Stage, git, verify_bare
 from bench.table import Record
@@ -54,7 +54,7 @@ def _measure_syncs(stage: Stage, runs: int, record: Record) -> None:
             durable.append((one[-1][0], _fetch(stage, synced)))
             assert runtime.bundle_status(stage.head().digest, WORKSPACE).is_current
             for path in (bare, shallow, synced):
-                shutil.rmtree(path)
+                set_aside(path)
     record.add_pairs("fresh sync", size, full)
     record.add_pairs("fresh sync, git --depth=1", size, tip)
     record.add_pairs("one-file increment", size, one)
@@ -138,8 +138,8 @@ def _measure_verification(stage: Stage, runs: int, record: Record) -> None:
         ours = timed(partial(_receive, store, head.digest, data))
         theirs = timed(partial(_index_pack, bare, pack))
         store.close()
-        shutil.rmtree(store.path)
-        shutil.rmtree(bare)
+        set_aside(store.path)
+        set_aside(bare)
         pairs.append((ours, theirs))
     record.add_pairs("verify the bytes of a pack", len(stage.files), pairs)
 
