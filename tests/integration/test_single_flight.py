@@ -13,8 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
-from house import OTHER, TEAM
+from house import OTHER, TEAM, serving
 from raw_http import answer_of, ask, connect, head
+
+from yoi_bundles.backend import delivery
+from yoi_bundles.backend.app import create_app
+from yoi_bundles.store import Repository
 
 GIVE_UP_SECONDS = 20
 MORE_THAN_THREADS = 60
@@ -139,3 +143,49 @@ def test_a_build_that_fails_is_tried_again_by_who_waited(stage):
 
     assert {one.status for one in answers} == {500}
     assert {one.code for one in answers} == {"store_error"}
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """Builds go on until somebody ends them; says when one has begun."""
+    begun = threading.Event()
+
+    def write_bundle(self, out, **_) -> None:
+        end = time.monotonic() + GIVE_UP_SECONDS
+        while time.monotonic() < end:
+            out.write(b"")
+            begun.set()
+        raise AssertionError("nobody ended it")
+
+    monkeypatch.setattr(Repository, "write_bundle", write_bundle)
+    return begun
+
+
+def test_who_waits_for_a_build_is_told_when_the_server_stops(house, monkeypatch, endless):
+    monkeypatch.setattr(delivery, "BUILD_SECONDS", 0.05)
+    backend = house.backend()
+    digest = house.publish(backend).revision.digest
+    token = house.register(backend, "eu-1")
+    request = head(f"GET /v1/config-bundles/{digest}?workspace={TEAM}", token)
+
+    with contextlib.ExitStack() as stack:
+        with serving(create_app(backend)) as url:
+            connections = [stack.enter_context(connect(url)) for _ in range(3)]
+            for connection in connections:
+                connection.sendall(request)
+            assert endless.wait(GIVE_UP_SECONDS)
+        answers = [answer_of(connection) for connection in connections]
+
+    assert [(one.status, one.code) for one in answers] == [(502, "transport_failed")] * 3
+
+
+def test_a_backend_that_builds_ahead_closes_at_once(house, endless, caplog):
+    backend = house.backend()
+    backend.work_behind()
+    house.publish(backend)
+    assert endless.wait(GIVE_UP_SECONDS)
+
+    backend.close()
+
+    assert not backend._warming._first._due
+    assert [one for one in caplog.records if one.levelname in {"WARNING", "ERROR"}] == []

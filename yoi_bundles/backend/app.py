@@ -59,7 +59,7 @@ BUNDLE_RESPONSES: Responses = {
     200: {"content": {BUNDLE_MEDIA_TYPE: {}}},
     206: {"description": "One range of the file.", "content": {BUNDLE_MEDIA_TYPE: {}}},
     304: {"description": "Unchanged."},
-    **problems(404, 416),
+    **problems(404, 416, 502),
 }
 
 OPERATOR = require_role("operator")
@@ -302,7 +302,7 @@ def _add_bundles(app: FastAPI, delivery: Delivery) -> None:
 
 
 def _add_channels(app: FastAPI, delivery: Delivery) -> None:
-    app.state.end_waits = delivery.waits.stop
+    app.state.end_waits = delivery.stop
 
     @app.get(
         "/v1/workspaces/{workspace}/channels/{channel}",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
+import math
 import os
 import tempfile
 import threading
@@ -12,17 +14,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from cachetools import LRUCache
 
 from yoi_bundles.backend.shelf import KEEP_BYTES, SUFFIX, Shelf, digest_file, mark_used, remove
-from yoi_bundles.errors import BundleError
+from yoi_bundles.errors import BundleError, TransportError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.limits import KIB, MIB
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
 from yoi_bundles.store.faults import storage_faults
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 SMALL_BYTES = 1 * MIB
 """A file up to this size is kept in memory too."""
@@ -113,6 +118,16 @@ class BundleFiles:
         )
         self._bases: _Bases = LRUCache(_KNOWN_BASES)
         self._learned: set[Path] = set()
+        self._builds_end_at = math.inf
+
+    def end_builds(self, within_seconds: float = 0.0) -> None:
+        """Give up each build that is not done by then, now and ever after: the server stops."""
+        end = self._timer() + within_seconds
+        self._builds_end_at = min(self._builds_end_at, end)
+
+    def _verify_time(self) -> None:
+        if self._timer() >= self._builds_end_at:
+            raise TransportError("the server stops before the bundle file is built")
 
     def get(
         self,
@@ -134,6 +149,7 @@ class BundleFiles:
         Raises:
             StorageFullError: No room for it.
             StoreError: It cannot be built or written.
+            TransportError: It is not built before the server stops; nothing is left of it.
         """
         base = self._find_base(store, target, tuple(haves))
         scope = _scope(target, base, is_shallow=is_shallow and not haves)
@@ -239,7 +255,9 @@ class BundleFiles:
 
         Raises:
             OSError: The disk does not give back what was written.
+            TransportError: See `get`.
         """
+        self._verify_time()
         path = self._path_of(target, scope)
         # What is served is what was built: a Runtime would refuse anything else, and remember it.
         remove(path)
@@ -250,7 +268,7 @@ class BundleFiles:
         if base is None:
             self._learn(store, path.parent)
         with _replaced(path) as temporary:
-            with temporary.open("wb") as out:
+            with _TimedFile(temporary, self._verify_time) as out:
                 store.write_bundle(
                     out, target=target.commit, bases=bases, is_shallow=scope == SHALLOW
                 )
@@ -274,6 +292,23 @@ class BundleFiles:
             # A file that is damaged, or taken away just now, only costs the time it would save.
             with suppress(BundleError, FileNotFoundError):
                 store.learn_packing(max(found, key=lambda path: path.stat().st_mtime_ns))
+
+
+class _TimedFile(io.BufferedWriter):
+    """A new file that asks before each write whether there is time for it."""
+
+    def __init__(self, path: Path, verify_time: Callable[[], None]) -> None:
+        super().__init__(io.FileIO(path, "wb"))
+        self._verify_time = verify_time
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """As the library's.
+
+        Raises:
+            TransportError: There is none.
+        """
+        self._verify_time()
+        return super().write(data)
 
 
 def _scope(target: Revision, base: CommitId | None, *, is_shallow: bool) -> str:

@@ -30,6 +30,9 @@ from yoi_bundles.wire.waits import Waits, has_waited, preferred_wait_seconds
 REPORTS_AT_ONCE = 100
 """Reports that are written together, at most."""
 
+BUILD_SECONDS = 3.0
+"""That a build may go on after the server was told to stop: less than a request has then."""
+
 _JSON = (b"content-type", b"application/json")
 
 
@@ -51,6 +54,11 @@ class Delivery:
         self._reporting = asyncio.Semaphore(REPORTS_AT_ONCE)
         self._writing = asyncio.Lock()
 
+    def stop(self) -> None:
+        """Answer whoever waits for news, and soon whoever waits for a build: the server stops."""
+        self.waits.stop()
+        self._backend.end_builds(BUILD_SECONDS)
+
     async def bundle(self, scope: Scope, question: BundleQuestion) -> Response:
         """The answer with a bundle file; see `Backend.bundle_file`.
 
@@ -61,6 +69,7 @@ class Delivery:
             ForbiddenError: The caller's role may have none.
             BundleMissingError: Not here, or not visible.
             StoreError: It could not be built.
+            TransportError: It was not built before the server stops.
         """
         if not self._may_know(_caller_of(scope), question.workspace):
             # A build is a secret: waiting for it would tell that there is one.

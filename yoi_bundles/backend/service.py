@@ -119,8 +119,13 @@ class Backend:
         backend._visibility_file = file
         return backend
 
+    def end_builds(self, within_seconds: float) -> None:
+        """Give up each build of a bundle file that is not done by then: the server stops."""
+        self._files.end_builds(within_seconds)
+
     def close(self) -> None:
-        """Close repositories and the registry."""
+        """Close repositories and the registry; a build under way is given up."""
+        self._files.end_builds()
         self._push.close()
         self._tidying.close()
         self._warming.close()

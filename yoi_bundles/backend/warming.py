@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from yoi_bundles.backend.bundle_files import BundleFiles
 from yoi_bundles.backend.errands import Errands
-from yoi_bundles.model.ids import Digest, WorkspaceId
+from yoi_bundles.errors import TransportError
+from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
+from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
 
 WARMED_BASES = 4
@@ -44,7 +47,7 @@ class Warming:
         self._first.begin(workspace)
 
     def close(self) -> None:
-        """Begin nothing more; returns when the builds under way are done."""
+        """Begin nothing more; returns when the builds under way are done or given up."""
         self._increments.close()
         self._first.close()
 
@@ -59,10 +62,15 @@ class Warming:
             if self._increments.is_outdated(workspace):
                 return
             if base is not None and base != target.commit:
-                self._files.get(store, target, (base,))
+                self._build(store, target, (base,))
 
     def _build_first(self, workspace: WorkspaceId) -> None:
         store = self._find_store(workspace)
         target = None if store is None else store.find_head()
         if store is not None and target is not None:
-            self._files.get(store, target, (), is_shallow=True)
+            self._build(store, target, ())
+
+    def _build(self, store: BundleStore, target: Revision, haves: tuple[CommitId, ...]) -> None:
+        # When the server stops nobody waits for it.
+        with suppress(TransportError):
+            self._files.get(store, target, haves, is_shallow=True)

@@ -12,7 +12,7 @@ from house import OTHER, TEAM
 
 from yoi_bundles.backend import bundle_files
 from yoi_bundles.backend.bundle_files import BundleFiles
-from yoi_bundles.errors import StorageFullError, StoreError
+from yoi_bundles.errors import StorageFullError, StoreError, TransportError
 from yoi_bundles.model.ids import CommitId
 
 
@@ -293,3 +293,60 @@ def test_a_new_process_learns_once_from_the_newest_file_of_an_older_one(
 
     assert counting.learnt == [older.path]
     assert (counting.built, tip.target) == (3, head.commit)
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Slow(Counting):
+    """A store whose bundle files take an hour, after the first bytes."""
+
+    def __init__(self, store, clock) -> None:
+        super().__init__(store)
+        self._clock = clock
+
+    def write_bundle(self, out, **kwargs):
+        out.write(b"# v3 git bundle\n")
+        self._clock.now += 3600
+        return super().write_bundle(out, **kwargs)
+
+
+def test_a_build_that_takes_longer_than_the_server_has_is_given_up(store, tmp_path):
+    clock = Clock()
+    files = BundleFiles(tmp_path / "files", timer=clock)
+    files.end_builds(3.0)
+
+    with pytest.raises(TransportError) as caught:
+        files.get(Slow(store, clock), store.find_head(), ())
+
+    assert caught.value.retryable
+    assert [path.name for path in (tmp_path / "files" / str(TEAM)).iterdir()] == ["lock"]
+
+
+def test_a_build_that_is_done_in_time_is_handed_out(store, tmp_path):
+    clock = Clock()
+    files = BundleFiles(tmp_path / "files", timer=clock)
+    files.end_builds(3.0)
+
+    assert files.get(store, store.find_head(), ()).path.is_file()
+
+
+def test_when_builds_have_ended_none_begins_and_what_is_there_is_handed_out(store, tmp_path):
+    files = BundleFiles(tmp_path / "files", timer=Clock())
+    made = files.get(store, store.find_head(), ())
+    files.end_builds()
+    files.end_builds(60.0)
+    counting = Counting(store)
+
+    with pytest.raises(TransportError):
+        files.get(counting, store.find_head(), (store.find_head().parent,))
+
+    assert counting.built == 0
+    assert files.get(counting, store.find_head(), ()) == made
