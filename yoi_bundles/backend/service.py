@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Self
 
 from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
-from yoi_bundles.backend.errands import Errands, share_heap
 from yoi_bundles.backend.fleet import Fleet
 from yoi_bundles.backend.publishing import open_publishing
 from yoi_bundles.backend.ready import ReadyAnswers
@@ -33,6 +32,7 @@ from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.visibility import VisibilityPolicy
 from yoi_bundles.store import create_data_directory
 from yoi_bundles.wire.credentials import Credentials
+from yoi_bundles.wire.errands import Errands, share_heap
 from yoi_bundles.wire.messages import BrowserOverview, SyncOutcome, SyncReply, SyncRequest
 from yoi_bundles.wire.revision_messages import ChannelView
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from yoi_bundles.backend.bundle_files import BundleFiles
-from yoi_bundles.backend.errands import Errands
 from yoi_bundles.errors import TransportError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
+from yoi_bundles.wire.errands import Errands
 
 WARMED_BASES = 4
 """Increments built for a revision, beside that on its parent; who holds something else has its file

@@ -83,18 +83,19 @@ def serve_(
     from yoi_bundles.wire.serving import serve, verify_listen
 
     verify_listen(listen)
-    with (
-        open_runtime(data, policy, runtime_id) as runtime,
-        _following(runtime, remote, follow, poll_seconds),
-        reloading(runtime.policy.reload),
-    ):
-        runtime.held.upkeep.inspect()
-        serve(
-            create_app(runtime),
-            listen,
-            announce=lambda url: announce_ready(f"runtime {runtime_id} listening on {url}"),
-            log_level=log_level,
-        )
+    with open_runtime(data, policy, runtime_id) as runtime:
+        runtime.work_behind()
+        with (
+            _following(runtime, remote, follow, poll_seconds),
+            reloading(runtime.policy.reload),
+        ):
+            runtime.held.upkeep.inspect()
+            serve(
+                create_app(runtime),
+                listen,
+                announce=lambda url: announce_ready(f"runtime {runtime_id} listening on {url}"),
+                log_level=log_level,
+            )
 
 
 @contextlib.contextmanager

@@ -35,6 +35,7 @@ from yoi_bundles.store import (
     Upload,
     WorkspaceRepositories,
 )
+from yoi_bundles.wire.errands import Errands
 from yoi_bundles.wire.messages import (
     BundleList,
     BundleStatus,
@@ -46,6 +47,8 @@ from yoi_bundles.wire.messages import (
 log = logging.getLogger(__name__)
 
 PAGE = 200
+REST_SECONDS = 0.2
+"""Between a receive and what need not be done at once: its report and its Workers go first."""
 
 
 class HeldBundles:
@@ -73,10 +76,21 @@ class HeldBundles:
         self.upkeep = Upkeep(self._repositories, self._checkouts, catalog)
         self.checked = CheckedTrees()
         self.trees = HeldTrees(self._repositories, self._checkouts, self.upkeep)
+        self._tidying: Errands | None = None
 
     def close(self) -> None:
         """Close the repositories."""
+        if self._tidying is not None:
+            self._tidying.close()
         self._repositories.close()
+
+    def tidy_behind(self) -> None:
+        """Merge packs and refs in a thread from now on, a moment after what made them many."""
+        self._repositories.defer_tidying()
+        self._tidying = Errands("tidy", self._tidy, rest_seconds=REST_SECONDS)
+
+    def _tidy(self, workspace: WorkspaceId) -> None:
+        self._repositories.get(workspace).tidying.run()
 
     # --- receive ---
 
@@ -115,6 +129,8 @@ class HeldBundles:
         store, digest = self._repositories.get(workspace), result.revision.digest
         head = store.find_head()
         is_current = head is not None and head.digest == digest
+        if result.is_new and self._tidying is not None:
+            self._tidying.begin(workspace)
         self._catalog.note_received(result.revision, self._clock(), is_contact=is_current)
         return PutResult(
             status=self._any_status(workspace, store, digest, head),

@@ -24,6 +24,7 @@ from yoi_bundles.runtime.trust import verify_fresh
 from yoi_bundles.runtime.workers import Workers
 from yoi_bundles.store import create_data_directory
 from yoi_bundles.wire.credentials import Credentials
+from yoi_bundles.wire.errands import share_heap
 from yoi_bundles.wire.messages import (
     BundleList,
     BundleStatus,
@@ -97,6 +98,11 @@ class Runtime:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def work_behind(self) -> None:
+        """Do behind each receive from now on what its sender need not wait for."""
+        share_heap()
+        self.held.tidy_behind()
 
     @property
     def credentials(self) -> Credentials:

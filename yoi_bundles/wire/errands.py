@@ -1,6 +1,6 @@
-"""Work behind a publish: in one thread, which is there while there is something to do.
+"""Work behind a publish or a receive: in one thread, which is there while there is something to do.
 
-Source: docs/operations.md, "Run a Backend".
+Source: docs/operations.md, "Run a Backend" and "Run a Runtime".
 """
 
 from __future__ import annotations

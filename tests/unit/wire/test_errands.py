@@ -1,4 +1,4 @@
-"""Work behind publishes: once for many calls, logged if it fails, ended by close."""
+"""Work behind others: once for many calls, logged if it fails, ended by close."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import threading
 import pytest
 from house import OTHER, TEAM
 
-from yoi_bundles.backend.errands import Errands
 from yoi_bundles.errors import StoreError
+from yoi_bundles.wire.errands import Errands
 
 
 @pytest.fixture
@@ -80,22 +80,9 @@ def test_after_close_nothing_is_begun_and_what_is_under_way_ends(gate):
     assert (done, errands.is_outdated(TEAM), errands._thread) == ([TEAM], True, None)
 
 
-def test_a_server_tidies_behind_its_publishes(house, monkeypatch):
-    backend = house.backend()
-    backend.work_behind()
-    for number in range(20):
-        house.publish(backend, prompts__role__coder=f"\nTurn {number}.\n")
-        assert backend.publishing.workspace(TEAM).head.number == number + 1
-    backend._tidying.close()
-
-    packs = list(backend.repository_path(TEAM).glob("objects/pack/*.pack"))
-    assert len(packs) <= 17
-    assert backend.publishing.store(TEAM).verify().problems == ()
-
-
 HEAPS = """
 import ctypes, threading
-from yoi_bundles.backend.errands import share_heap
+from yoi_bundles.wire.errands import share_heap
 if {is_shared}:
     share_heap()
 started = threading.Barrier(5)
