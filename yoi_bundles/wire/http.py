@@ -7,8 +7,9 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from string import punctuation
 from typing import TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx2
 import stamina
@@ -22,6 +23,8 @@ from yoi_bundles.wire.problems import decode_problem
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 
+_PATH = punctuation.replace("?", "").replace("#", "")
+"""What stands for itself in a path, or is looked at by the library."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 QueryItems = Sequence[tuple[str, str]]
 
@@ -202,9 +205,11 @@ class HttpClient:
 
     def _url(self, path: str, query: QueryItems) -> httpx2.URL:
         # The library would parse it three times, which is two fifths of what a request takes here.
-        target = path if not query else f"{path}?{urlencode(query)}"
+        target = quote(path.removeprefix("/"), safe=_PATH)
+        if query:
+            target += f"?{urlencode(query)}"
         base = self._client.base_url
-        return base.copy_with(raw_path=base.raw_path + target.removeprefix("/").encode())
+        return base.copy_with(raw_path=base.raw_path + target.encode("ascii"))
 
     def _error(self, response: httpx2.Response) -> BundleError:
         body = b"".join(capped(response.iter_bytes(), MIB))

@@ -182,6 +182,26 @@ def test_the_token_and_a_spelled_revision_are_sent_as_they_must_be(peer):
     assert f"authorization: bearer {'t' * 43}" in head.lower()
 
 
+@pytest.mark.parametrize(
+    ("path", "query", "target"),
+    [
+        ("/v1/²", [], "/v1/%C2%B2"),
+        ("/v1/a%2Fb", [("have", "b&c=ö d")], "/v1/a%2Fb?have=b%26c%3D%C3%B6+d"),
+        ("/v1/a?b#c", [("x", "")], "/v1/a%3Fb%23c?x="),
+        ("/v1/a b\n", [], "/v1/a%20b%0A"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "/below", "/below/"])
+def test_paths_and_queries_are_sent_as_they_are_meant(peer, prefix, path, query, target):
+    asked = peer("200 OK", b"{}")
+    http = HttpClient(asked.url + prefix, None, limits=ONCE)
+    http.request("GET", path, query=query)
+    http.close()
+
+    line = f"GET {prefix.rstrip('/')}{target} HTTP/1.1\r\n"
+    assert asked.requests[0].startswith(line.encode())
+
+
 def test_a_closed_client_says_so_and_is_not_retried(client):
     http = client("200 OK", b"{}")
     http.close()
