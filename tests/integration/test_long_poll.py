@@ -66,7 +66,7 @@ class Desk:
         self.backend = backend
         self.token = house.register(backend, "eu-1")
         app = create_app(backend, request_limits=limits)
-        self.waits = app.state.end_waits.__self__
+        self.waits = app.state.end_waits.__self__.waits
         self.server = contextlib.ExitStack()
         self.url = self.server.enter_context(serving(app))
         stack.push(self.server)
