@@ -6,13 +6,16 @@ Source: docs/adr/0025.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, encode_http_problem
 from yoi_bundles.wire.waits import Wait
 
 Address = tuple[str, int | None] | None
@@ -83,3 +86,17 @@ def make_parser(protocol: object) -> httptools.HttpRequestParser:
 def same_address(address: Address) -> Address:
     """An address of this server: one value for all connections, and not one with each."""
     return address
+
+
+def encode_refusal(status: int, detail: str, headers: dict[str, str]) -> bytes:
+    """A whole answer that ends a connection, with a problem document."""
+    body = json.dumps(encode_http_problem(status, detail)).encode()
+    fixed = {
+        "content-type": PROBLEM_MEDIA_TYPE,
+        "content-length": str(len(body)),
+        "cache-control": "no-store",
+        "connection": "close",
+    }
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in (fixed | headers).items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -9,10 +9,8 @@ Source: RFC 9110 sections 15.5.9 (408) and 15.6.4 (503); RFC 6585 section 5 (431
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -31,11 +29,12 @@ from yoi_bundles.wire.connection_parts import (
     Pipeline,
     TakenUp,
     encode_head,
+    encode_refusal,
     make_parser,
     same_address,
 )
-from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, encode_http_problem
 from yoi_bundles.wire.responses import EncodedResponse
+from yoi_bundles.wire.sendfile import SEND_FILE, send_file_part
 from yoi_bundles.wire.waits import LEFT, Parked, state_of_parked, state_of_waited
 
 BUSY_SECONDS = 5
@@ -161,6 +160,16 @@ class BoundedProtocol(HttpToolsProtocol):
         """Call this one when the connection is lost: a request waits, and reads nothing."""
         self._when_left = callback
 
+    async def send_file(self, descriptor: int, start: int, end: int) -> bool:
+        """See `send_file_part`; who gets True has only to say that the answer is complete."""
+        running = self._running
+        is_sent = running is None or await send_file_part(
+            self.transport, descriptor, start, end, self.bounds.unread_seconds
+        )
+        if is_sent and running is not None:
+            running.expected_content_length -= end - start
+        return is_sent
+
     def data_received(self, data: bytes) -> None:
         """Parse; what leads to neither a head nor a body may not go on for ever."""
         if self.transport.is_closing():
@@ -216,7 +225,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         if self._taken_up is not None:
             self.scope["state"] = self._taken_up.state
-        self.scope["extensions"] = {LEFT: self.call_when_left}  # type: ignore[dict-item]
+        offered: dict[str, Any] = {LEFT: self.call_when_left, SEND_FILE: self.send_file}
+        self.scope["extensions"] = offered
         self._is_in_head = True
         self._is_answered = False
 
@@ -376,18 +386,5 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._is_answering:
             # Otherwise the request counts, with the answer that nobody gets.
             self._count_refusal(status)
-        self.transport.write(_problem(status, detail, headers or {}))
+        self.transport.write(encode_refusal(status, detail, headers or {}))
         self.transport.close()
-
-
-def _problem(status: int, detail: str, headers: dict[str, str]) -> bytes:
-    body = json.dumps(encode_http_problem(status, detail)).encode()
-    fixed = {
-        "content-type": PROBLEM_MEDIA_TYPE,
-        "content-length": str(len(body)),
-        "cache-control": "no-store",
-        "connection": "close",
-    }
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in (fixed | headers).items()]
-    return "\r\n".join([*lines, "", ""]).encode() + body
