@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 from yoi_bundles.errors import StoreCorruptError, StoreError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.store.boundary import Boundary
-from yoi_bundles.store.faults import storage_faults
+from yoi_bundles.store.faults import storage_faults, translate_os_error
 from yoi_bundles.store.files import (
     make_directories,
     make_temporary_name,
@@ -50,8 +50,10 @@ def _stamp_of(path: str) -> _Stamp | None:
     """The stamp of a file, or None if there is none; a ref is replaced, never written into."""
     try:
         status = os.stat(path)  # noqa: PTH116
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise translate_os_error("read a ref", error) from error
     return (status.st_ctime_ns, status.st_mtime_ns, status.st_ino, status.st_size)
 
 
@@ -74,8 +76,7 @@ class RefStore:
         self._root = root
         self.boundary = Boundary(root)
         self._loose: dict[str, tuple[_Stamp, CommitId]] = {}
-        self._packed: dict[str, CommitId] = {}
-        self._packed_key: tuple[int, int, int] | None = None
+        self._packed: tuple[_Stamp | None, dict[str, CommitId]] = (None, {})
 
     def find(self, name: str) -> CommitId | None:
         """The commit a ref names, or None if there is no such ref.
@@ -84,32 +85,34 @@ class RefStore:
             StoreCorruptError: The ref does not hold an id.
             StoreError: It could not be read.
         """
-        known = self._loose.get(name)
-        if known is not None and known[0] == _stamp_of(f"{self._root}/{name}"):
-            return known[1]
-        with storage_faults("read a ref"):
-            return self._read(name)
-
-    def _read(self, name: str) -> CommitId | None:
         began_ns = time.time_ns()
-        path = f"{self._root}/{name}"
-        stamp = _stamp_of(path)
-        try:
-            with open(path, "rb") as file:  # noqa: PTH123  (a path object costs more than the read)
-                raw = file.read()
-        except (FileNotFoundError, NotADirectoryError):
-            # git writes packed-refs before it removes the loose ref: in this order, a ref is
-            # never missed.
+        stamp = _stamp_of(f"{self._root}/{name}")
+        known = self._loose.get(name)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        commit = None if stamp is None else self._read_loose(name)
+        if commit is None:
+            # git writes packed-refs before it removes the loose ref: in this order, a ref is never
+            # missed.
             return self._read_packed().get(name)
-        match = _LOOSE.fullmatch(raw)
-        if match is None:
-            raise StoreCorruptError(f"ref {name} does not hold an object id")
-        commit = CommitId(match[1].decode("ascii"))
         if stamp is not None and stamp[0] < began_ns - _RACY_NANOSECONDS:
             if len(self._loose) > _KEPT_REFS:
                 self._loose = {}
             self._loose[name] = (stamp, commit)
         return commit
+
+    def _read_loose(self, name: str) -> CommitId | None:
+        """The commit in a ref's own file, or None if it has none."""
+        path = self._root / name
+        with storage_faults("read a ref"):
+            try:
+                raw = path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        match = _LOOSE.fullmatch(raw)
+        if match is None:
+            raise StoreCorruptError(f"ref {name} does not hold an object id")
+        return CommitId(match[1].decode("ascii"))
 
     def list_bundles(self) -> Iterator[tuple[Digest, CommitId]]:
         """Every bundle ref, by digest.
@@ -154,19 +157,18 @@ class RefStore:
                 yield name, commit
 
     def _read_packed(self) -> dict[str, CommitId]:
-        path = self._root / PACKED_REFS
-        try:
-            with path.open("rb") as file:
-                stat = os.fstat(file.fileno())
-                key = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-                if key == self._packed_key:
-                    return self._packed
-                raw = file.read()
-        except FileNotFoundError:
-            return {}
-        found = parse_packed(raw)
-        self._packed, self._packed_key = found, key
-        return found
+        """What is in ``packed-refs``; as git, this knows the file by its stamp."""
+        stamp = _stamp_of(f"{self._root}/{PACKED_REFS}")
+        known, packed = self._packed
+        if stamp == known:
+            return packed
+        with storage_faults("read packed refs"):
+            try:
+                packed = parse_packed((self._root / PACKED_REFS).read_bytes())
+            except FileNotFoundError:
+                return {}
+        self._packed = (stamp, packed)
+        return packed
 
     def write(self, updates: Sequence[tuple[str, CommitId]]) -> None:
         """Point refs at commits, durably: when this returns they survive a power loss.

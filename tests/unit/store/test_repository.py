@@ -37,7 +37,7 @@ from yoi_bundles.store.measures import MeasureBook
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import EMPTY_TREE, Kind
 from yoi_bundles.store.publish import write_pack
-from yoi_bundles.store.refs import RefStore
+from yoi_bundles.store.refs import RefStore, bundle_ref
 
 # --- opening -------------------------------------------------------------------------------------
 
@@ -294,6 +294,29 @@ def test_packed_refs_are_read_and_loose_ones_win(published):
     (published.path / "packed-refs").write_bytes(b"%s refs/heads/old\n" % one.hex_ascii)
     assert refs.find("refs/heads/old") == one
     assert refs.find("refs/heads/main/below") is None
+
+
+def test_a_ref_that_git_has_packed_is_found_and_what_git_then_does_is_seen(published):
+    refs, head = RefStore(published.path), published.find_head()
+    git = ["git", "-C", str(published.path)]
+    assert refs.find("refs/heads/main") == head.commit
+    subprocess.run([*git, "pack-refs", "--all", "--prune"], check=True)
+    assert not (published.path / "refs" / "heads" / "main").exists()
+    assert [refs.find("refs/heads/main"), refs.find(bundle_ref(head.digest))] == [head.commit] * 2
+    subprocess.run([*git, "update-ref", "-d", bundle_ref(head.digest)], check=True)
+    assert refs.find(bundle_ref(head.digest)) is None
+    assert refs.find("refs/heads/main") == head.commit
+    subprocess.run([*git, "update-ref", "refs/heads/side", str(head.commit)], check=True)
+    assert refs.find("refs/heads/side") == head.commit
+
+
+def test_a_ref_that_cannot_be_looked_at_is_not_taken_for_an_absent_one(published):
+    path = published.path / "refs" / "heads" / "loop"
+    path.symlink_to(path)
+    with pytest.raises(StoreError) as caught:
+        RefStore(published.path).find("refs/heads/loop")
+    assert caught.value.code == "store_error"
+    assert caught.value.facts == {"os_error": "ELOOP"}
 
 
 def test_files_are_new_or_replaced_whole(tmp_path):
