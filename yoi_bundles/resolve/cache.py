@@ -17,7 +17,12 @@ from yoi_bundles.model.host_policy import HostFacts, HostPolicy
 from yoi_bundles.model.ids import CommitId, ContentHash, Digest, Name, WorkerId
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.model.spec import Mode, Resolution
-from yoi_bundles.resolve.resolution import Prepared, prepare_profile, resolve
+from yoi_bundles.resolve.resolution import (
+    Prepared,
+    fingerprint_declarations,
+    prepare_profile,
+    resolve,
+)
 
 _Key: TypeAlias = tuple[object, ...]
 
@@ -27,12 +32,14 @@ class ResolutionCache:
 
     Args:
         resolutions: How many results are kept.
-        profiles: How many prepared profiles are kept.
+        profiles: How many prepared profiles are kept. Bundles that declare the same share them:
+            most revisions change a prompt.
     """
 
     def __init__(self, *, resolutions: int = 1024, profiles: int = 256) -> None:
         self._resolutions: LRUCache[_Key, tuple[WorkerId, Resolution]] = LRUCache(resolutions)
-        self._profiles: LRUCache[tuple[Digest, Name], Prepared] = LRUCache(profiles)
+        self._profiles: LRUCache[tuple[bytes, Name], Prepared] = LRUCache(profiles)
+        self._fingerprints: LRUCache[Digest, bytes] = LRUCache(profiles)
         self._lock = Lock()
 
     def resolve(
@@ -76,13 +83,16 @@ class ResolutionCache:
         return resolution
 
     def _prepare(self, bundle: Bundle, name: Name) -> Prepared:
-        key = (bundle.digest, name)
         with self._lock:
-            prepared = self._profiles.get(key)
+            shared = self._fingerprints.get(bundle.digest)
+        shared = shared or fingerprint_declarations(bundle)
+        with self._lock:
+            self._fingerprints[bundle.digest] = shared
+            prepared = self._profiles.get((shared, name))
         if prepared is None:
             prepared = prepare_profile(bundle, name)
             with self._lock:
-                self._profiles[key] = prepared
+                self._profiles[shared, name] = prepared
         return prepared
 
 

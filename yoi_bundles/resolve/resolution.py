@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TypeAlias
 
 from yoi_bundles.model.bundle import Bundle
@@ -49,6 +50,16 @@ def prepare_profile(bundle: Bundle, name: Name) -> Prepared:
     """
     merged = merge_profile(bundle, name)
     return Prepared(merged, collect_asks(bundle, merged))
+
+
+def fingerprint_declarations(bundle: Bundle) -> bytes:
+    """Stands for all that `prepare_profile` reads of a bundle; prompts and their like do not count.
+
+    A declaration is known by its blob id and its path, which gives it its name.
+    """
+    tables = (bundle.profiles, bundle.tools, bundle.plugins, bundle.providers, bundle.grants)
+    sources = [declared.source for table in tables for declared in table.values()]
+    return sha256("\n".join([f"{it.blob} {it.file}" for it in sources]).encode()).digest()
 
 
 def resolve(

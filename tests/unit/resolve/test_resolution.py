@@ -237,6 +237,47 @@ def test_the_cache_agrees_with_resolve_and_keeps_no_refusal():
     assert cached(cache, bundle, make_request(bundle)) == run()
 
 
+PLUGIN = """
+description = "Index"
+package = "acme-index"
+version = "1.0"
+digest = "sha256:5555555555555555555555555555555555555555555555555555555555555555"
+size_bytes = 10
+surfaces = ["tool"]
+"""
+
+
+def test_bundles_that_declare_the_same_share_what_was_prepared():
+    cache, before = ResolutionCache(), make_bundle(PROMPTED)
+    after = make_bundle({**PROMPTED, "prompts/a.md": "Then that.\n"})
+    first = cached(cache, before, make_request(before))
+    second = cached(cache, after, make_request(after))
+    assert second.explanation is first.explanation
+    assert second.spec.engine.prompts[0] == first.spec.engine.prompts[0]
+    assert second.spec.engine.prompts[1] != first.spec.engine.prompts[1]
+    assert second == run({**PROMPTED, "prompts/a.md": "Then that.\n"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"profiles/coder.toml": PROFILE + "temperature = 0.5\n"},
+        {"profiles/other.toml": PROFILE},
+        {"models/local.toml": PROVIDER + "# another blob\n"},
+        {"grants/more.toml": 'kind = "secret"\ndescription = "More"\n'},
+        {"tools/tracker.toml": SCHEMA_TOOL},
+        {"plugins/index.toml": PLUGIN},
+    ],
+)
+def test_what_was_prepared_is_not_shared_when_a_declaration_differs(change):
+    cache, before = ResolutionCache(), make_bundle()
+    assert cached(cache, before, make_request(before)).explanation
+    after = make_bundle(change)
+    found = cached(cache, after, make_request(after))
+    assert found.explanation is not cached(cache, before, make_request(before)).explanation
+    assert found == run(change)
+
+
 # --- the tree in the package ---
 
 BUILTIN_POLICY = """
