@@ -70,7 +70,8 @@ def decide_tool(policy: ToolPolicy, tool: str, profile: str) -> str:
 
 
 def _matches(globs: tuple[str, ...], name: str) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)
+    # Most name one thing: a glob is looked up and translated before it is asked.
+    return any(glob in ("*", name) or fnmatchcase(name, glob) for glob in globs)
 
 
 def find_policy_faults(declarations: Declarations) -> Iterator[Finding]:

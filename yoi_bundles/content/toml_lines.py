@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from yoi_bundles.model.bundle import KeyPath
+
+T = TypeVar("T")
 
 _SPACE = re.compile(r"[ \t]*")
 _BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
@@ -69,6 +71,14 @@ class LineIndex(Mapping[KeyPath, int]):
 
     def __getitem__(self, path: KeyPath) -> int:
         return self._lines()[path]
+
+    @overload
+    def get(self, path: KeyPath, /) -> int | None: ...
+    @overload
+    def get(self, path: KeyPath, default: int | T, /) -> int | T: ...
+    def get(self, path: KeyPath, default: int | T | None = None, /) -> int | T | None:
+        """As every mapping's, which would ask by way of an exception."""
+        return self._lines().get(path, default)
 
     def __iter__(self) -> Iterator[KeyPath]:
         return iter(self._lines())

@@ -16,7 +16,6 @@ from yoi_bundles.model.ids import ContentHash
 
 _MAX_INTEGER = 2**53 - 1
 """Larger ones are no numbers of JSON to everybody (RFC 8785, appendix D)."""
-_LAST_OF_BMP = "\uffff"
 _SPELLING: dict[str, Any] = {"sort_keys": True, "separators": (",", ":")}
 
 
@@ -52,7 +51,7 @@ def _encode_quickly(value: Any) -> bytes:  # noqa: ANN401
         ValueError: The library has to be asked.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, **_SPELLING)
-    if not text.isascii() and max(text) > _LAST_OF_BMP:
+    if not text.isascii() and len(text.encode("utf-16-le")) > 2 * len(text):
         raise ValueError("a character of two units")
     # The quickest way to see every number: the encoder has no hook for them.
     json.loads(text, parse_float=_verify_fraction, parse_int=_verify_integer)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from yoi_bundles.model.bundle import Bundle, Declared
+from yoi_bundles.model.bundle import Bundle, Declared, Source
 from yoi_bundles.model.declarations import ModelEntry, Provider
 from yoi_bundles.model.ids import ModelRef, Name
 from yoi_bundles.model.powers import PowerRef
@@ -239,8 +239,9 @@ class _Collector:
 
     def finish(self) -> AskSheet:
         """The sheet; the grant files' own lines come after those of the askers."""
+        grants = _list_grants(self.bundle)
         places = {
-            power: (*asked, *_list_grant_places(self.bundle, power))
+            power: (*asked, *(make_place(source, (key,)) for source, key in grants.get(power, ())))
             for power, asked in self.places.items()
         }
         return AskSheet(
@@ -268,11 +269,15 @@ def _verify_declared(bundle: Bundle, power: PowerRef, place: Place) -> None:
         raise invalid_manifest(f"{power} is asked for but not declared in the bundle", place)
 
 
-def _list_grant_places(bundle: Bundle, power: PowerRef) -> tuple[Place, ...]:
-    if power.kind not in ("tool", "plugin"):
-        return (make_place(bundle.grants[power.name].source, ("kind",)),)
-    return tuple(
-        make_place(declared.source, (power.kind,))
-        for declared in bundle.grants.values()
-        if declared.value.kind == power.kind and getattr(declared.value, power.kind) == power.name
-    )
+def _list_grants(bundle: Bundle) -> dict[PowerRef, list[tuple[Source, str]]]:
+    """The grant files of each power, with the key that says which power it is."""
+    found: dict[PowerRef, list[tuple[Source, str]]] = {}
+    for own, (grant, source, _) in bundle.grants.items():
+        if grant.kind == "tool":
+            name, key = grant.tool, "tool"
+        elif grant.kind == "plugin":
+            name, key = grant.plugin, "plugin"
+        else:
+            name, key = own, "kind"
+        found.setdefault(PowerRef.of(grant.kind, name), []).append((source, key))
+    return found

@@ -9,7 +9,7 @@ from yoi_bundles.model.spec import Place
 
 def make_place(source: Source, path: KeyPath = ()) -> Place:
     """The place of a key, or of the nearest table around it."""
-    return Place.model_construct(file=source.file, blob=source.blob, line=source.line_of(path))
+    return Place(file=source.file, blob=source.blob, line=source.line_of(path))
 
 
 def invalid_manifest(

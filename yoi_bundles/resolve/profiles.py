@@ -132,7 +132,7 @@ def _merge(chain: list[Declared[Profile]]) -> Profile:
 
 def _list_origins(setters: _Setters) -> tuple[FieldOrigin, ...]:
     return tuple(
-        FieldOrigin.model_construct(
+        FieldOrigin(
             field=".".join(map(str, path)),
             set_by=tuple(make_place(source, path) for source in setters[path]),
         )
