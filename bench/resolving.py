@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from bench.composing import Table, make_peers, merge
 from bench.scale import Scale
@@ -27,6 +27,8 @@ from yoi_bundles.runtime.facts import observe_host
 from yoi_bundles.runtime.packages import PackageInspector
 from yoi_bundles.runtime.secrets import SecretStore
 from yoi_bundles.runtime.service import Runtime
+
+Files: TypeAlias = dict[RelativePath, bytes]
 
 FILES = 200
 """The builtin tree, and prompts as a team has them."""
@@ -74,6 +76,7 @@ file = "{secret}"
 [[tool]]
 tools = ["*"]
 """
+_NIGHT_CODER_FILE = RelativePath("profiles/night-coder.toml")
 _OURS = "ours"
 _BATCHES = 9
 _BATCH_SECONDS = 0.05
@@ -81,7 +84,7 @@ _BATCH_SECONDS = 0.05
 
 def measure_resolving(root: Path, scale: Scale, record: Record) -> None:
     """Rows of the suite ``resolve``, in microseconds."""
-    files = make_files(FILES) | {RelativePath("profiles/night-coder.toml"): NIGHT_CODER}
+    files = make_files(FILES) | {_NIGHT_CODER_FILE: NIGHT_CODER}
     visibility = root / "visibility.toml"
     visibility.write_text(VISIBILITY)
     policy = _write_policy(root)
@@ -95,7 +98,8 @@ def measure_resolving(root: Path, scale: Scale, record: Record) -> None:
         assert str(report.spec.profile) == CHAIN[-1]
         assert report.spec.bundle == digest
         # Before the peers are loaded: what they leave in memory would have to be looked through.
-        first = _first_us(backend, runtime, files, 5 * scale.runs)
+        first = _first_us(backend, runtime, files, 5 * scale.runs, edit)
+        anew = _first_us(backend, runtime, files, 5 * scale.runs, _edit_profile)
         _settle(root, lambda: runtime.resolve(request))
         bundle = raise_if_refused(check_files(files, digest=digest))
         times = _measure_warm(root, bundle, lambda: runtime.resolve(request), record)
@@ -104,6 +108,7 @@ def measure_resolving(root: Path, scale: Scale, record: Record) -> None:
     record.add("resolve, warm", FILES, times[_OURS])
     record.add("resolve, warm, the resolver alone", FILES, alone)
     record.add("resolve, first time for a digest", FILES, first)
+    record.add("resolve, first time, with another profile", FILES, anew)
     for name in ("JSON load and merge", "Hydra", "OmegaConf", "rjsonnet"):
         peer = times.get(name.partition(" ")[0])
         record.add(f"resolve, warm, against {name}", FILES, times[_OURS], peer)
@@ -116,7 +121,9 @@ def _settle(root: Path, ask: Callable[[], object]) -> None:
 
     A file changed within the steps of a file system's clock may change again and look the same.
     """
-    files = [*(root / "runtime").rglob("refs/**/*"), *root.glob("*")]
+    runtime = root / "runtime"
+    refs = (*runtime.rglob("refs/**/*"), *runtime.rglob("packed-refs"))
+    files = [*refs, *root.glob("*")]
     newest_ns = max(file.stat().st_ctime_ns for file in files)
     while time.time_ns() < newest_ns + RACY_NANOSECONDS:
         ask()
@@ -141,7 +148,7 @@ def _request(digest: Digest) -> CreateWorkerRequest:
     )
 
 
-def _send(backend: Backend, runtime: Runtime, files: dict[RelativePath, bytes]) -> Digest:
+def _send(backend: Backend, runtime: Runtime, files: Files) -> Digest:
     """Publish and hand over a bundle file, as push sync does."""
     revision = backend.publishing.publish(WORKSPACE, make_request(files)).revision
     haves = runtime.held.haves(WORKSPACE)
@@ -151,13 +158,22 @@ def _send(backend: Backend, runtime: Runtime, files: dict[RelativePath, bytes]) 
     return revision.digest
 
 
+def _edit_profile(files: Files, turn: int) -> Files:
+    """As `edit`, of the profile: nothing that was prepared for another bundle serves this one."""
+    return files | {_NIGHT_CODER_FILE: NIGHT_CODER + f"# Turn {turn}\n".encode()}
+
+
 def _first_us(
-    backend: Backend, runtime: Runtime, files: dict[RelativePath, bytes], runs: int
+    backend: Backend,
+    runtime: Runtime,
+    files: Files,
+    runs: int,
+    change: Callable[[Files, int], Files],
 ) -> float:
-    """Each time one prompt has changed, and the bundle has just come."""
+    """Each time one file has changed, and the bundle has just come."""
     taken = []
     for turn in range(1, runs + 1):
-        digest = _send(backend, runtime, edit(files, turn))
+        digest = _send(backend, runtime, change(files, turn))
         request = _request(digest)
         started = time.perf_counter()
         report = runtime.resolve(request)

@@ -84,6 +84,7 @@ _RESOLVE = (
     Target("resolve", "resolve, warm, the resolver alone", None, None, "us"),
     Target("resolve", "resolve, warm, against JSON load and merge", 1.0, "JSON", "us"),
     Target("resolve", "resolve, first time for a digest", 2_000, None, "us"),
+    Target("resolve", "resolve, first time, with another profile", 2_000, None, "us"),
     Target("resolve", "resolve, warm, against Hydra", 100, "Hydra", "us", at_least=True),
     Target("resolve", "resolve, warm, against OmegaConf", 10, "OmegaConf", "us", at_least=True),
     Target("resolve", "resolve, warm, against rjsonnet", None, "rjsonnet", "us"),
