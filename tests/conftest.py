@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "unit" / "store"))
 
 import canaries
+import command_line
+import telling
 from house import House
 from store_factories import WORKSPACE, make_draft, make_files
 
@@ -30,7 +32,8 @@ settings.load_profile("project")
 
 
 def pytest_configure(config):
-    config.pluginmanager.register(canaries)
+    for plugin in (canaries, command_line, telling):
+        config.pluginmanager.register(plugin)
 
 
 def pytest_terminal_summary(terminalreporter):

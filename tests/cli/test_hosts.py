@@ -7,8 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from canaries import SECRET_VALUE
-from house import POLICY
 
 from yoi_bundles.cli.exit_codes import (
     CONFLICT,
@@ -20,19 +18,6 @@ from yoi_bundles.cli.exit_codes import (
     OK,
     USAGE,
 )
-
-
-@pytest.fixture
-def policy(tmp_path, monkeypatch):
-    """A host policy that accepts the workspace `team`."""
-    monkeypatch.setenv("TEST_MODEL_KEY", SECRET_VALUE)
-    (tmp_path / "mounted").mkdir()
-    path = tmp_path / "etc" / "policy.toml"
-    path.parent.mkdir()
-    path.write_text(POLICY.replace("{mount}", str(tmp_path / "mounted")))
-    path.chmod(0o600)
-    monkeypatch.setenv("YOI_BUNDLES_POLICY", str(path))
-    return path
 
 
 @pytest.fixture

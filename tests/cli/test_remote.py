@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from canaries import SECRET_VALUE
-from house import POLICY, serving
+from house import serving
 
 from yoi_bundles.backend.app import create_app as backend_app
 from yoi_bundles.backend.service import Backend
@@ -41,18 +40,6 @@ def backend(team, tmp_path, data):
         serving(backend_app(opened)) as url,
     ):
         yield ("--backend", url, "--token-file", keep_token(opened, "operator"))
-
-
-@pytest.fixture
-def policy(tmp_path, monkeypatch):
-    monkeypatch.setenv("TEST_MODEL_KEY", SECRET_VALUE)
-    (tmp_path / "mounted").mkdir()
-    path = tmp_path / "etc" / "policy.toml"
-    path.parent.mkdir()
-    path.write_text(POLICY.replace("{mount}", str(tmp_path / "mounted")))
-    path.chmod(0o600)
-    monkeypatch.setenv("YOI_BUNDLES_POLICY", str(path))
-    return path
 
 
 @pytest.fixture

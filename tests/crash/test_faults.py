@@ -76,7 +76,7 @@ def test_a_failing_disk_is_told_and_the_next_try_works(name, number, tmp_path, t
             break
         tried += 1
     assert tried >= 10
-    tell(f"{errno.errorcode[number]}, {name}", f"{tried} points, every next try worked")
+    tell(f"crash: {errno.errorcode[number]}, {name}: {tried} points, every next try worked")
 
 
 def test_after_faults_git_finds_nothing_wrong(tmp_path):

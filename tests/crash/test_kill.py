@@ -24,4 +24,4 @@ def test_a_write_killed_anywhere_leaves_the_old_state_or_the_new_one(name, tmp_p
     summary = json.loads(done.stdout)
     assert summary["points"] >= 10
     assert summary["survived"] == summary["points"]
-    tell(f"kill -9, {name}", f"{summary['survived']} of {summary['points']} points survived")
+    tell(f"crash: kill -9, {name}: {summary['survived']} of {summary['points']} points survived")

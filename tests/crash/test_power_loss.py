@@ -57,7 +57,7 @@ def test_a_power_loss_anywhere_loses_nothing_that_was_acknowledged(name, tmp_pat
                 verify_with_git(left)
             shutil.rmtree(left)
     assert states >= 50
-    tell(f"power loss, {name}", f"{states} states recovered")
+    tell(f"crash: power loss, {name}: {states} states recovered")
 
 
 def test_the_model_forgets_what_was_not_synced(tmp_path):

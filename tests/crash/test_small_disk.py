@@ -124,4 +124,4 @@ def test_a_disk_too_small_is_told_and_with_room_the_same_works(name, small, tmp_
         CheckoutArea(job.root / "runtime" / "checkouts")
         subprocess.run(["rm", "-rf", str(job.root)], check=True)
     assert 0 < full < len(STEPS_KIB)
-    tell(f"small disk, {name}", f"{len(STEPS_KIB)} sizes, {full} full, every next try worked")
+    tell(f"crash: small disk, {name}: {len(STEPS_KIB)} sizes, {full} full, every next try worked")

@@ -149,7 +149,7 @@ def test_fuzzing_finds_nothing(tmp_path, tell):
     assert set(rows) == set(TARGETS)
     for name, row in rows.items():
         tell(
-            f"{name}: {row['executions']:,} executions, {row['per_second']:,}/s, corpus "
+            f"fuzz: {name}: {row['executions']:,} executions, {row['per_second']:,}/s, corpus "
             f"{row['corpus']}, {row['new_coverage']} new places, {len(row['findings'])} findings"
         )
     assert [name for name, row in rows.items() if row["executions"] == 0] == []

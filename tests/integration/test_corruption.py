@@ -180,7 +180,7 @@ def test_a_wrong_byte_on_a_runtime_is_found_and_the_same_bundle_sent_again_heals
             fsck(damaged.held)
             repaired += 1
     assert found == tried == repaired > 0
-    tell(f"runtime, {part}", f"{tried} flips, {found} found, {repaired} healed")
+    tell(f"damage: runtime, {part}: {tried} flips, {found} found, {repaired} healed")
 
 
 @pytest.mark.needs_git
@@ -219,7 +219,7 @@ def test_a_wrong_byte_at_a_backend_is_found_and_a_copy_heals_it(damaged, part, t
             backend.bundle_file(damaged.digest, workspace=TEAM)
         repaired += 1
     assert found == tried == repaired > 0
-    tell(f"backend, {part}", f"{tried} flips, {found} found, {repaired} healed")
+    tell(f"damage: backend, {part}: {tried} flips, {found} found, {repaired} healed")
 
 
 def garble_main(repository: Path) -> None:

@@ -95,7 +95,7 @@ def test_nothing_fails_and_nothing_is_lost_while_garbage_is_collected(sent, name
     store = runtime.held._repositories.get(TEAM)
     assert store.verify().problems == ()
     assert [one.digest for one in store.revisions()] == [r.digest for r, _ in reversed(files)]
-    tell(f"while {name} runs", f"15 PUTs, {sum(results[1:])} reads, {len(rounds)} rounds")
+    tell(f"damage: while {name} runs: 15 PUTs, {sum(results[1:])} reads, {len(rounds)} rounds")
 
 
 def test_old_bundles_go_and_those_of_workers_and_the_newest_stay(sent):

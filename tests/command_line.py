@@ -1,4 +1,4 @@
-"""One command in this process, in an empty directory with a data directory of its own."""
+"""A plugin: one command in this process, in an empty directory with a data directory of its own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from yoi_bundles.cli.main import run
 
 @dataclass(frozen=True)
 class Ran:
+    """How a command ended, and what it wrote."""
+
     code: int
     out: str
     err: str
@@ -26,6 +28,7 @@ class Ran:
 
 @pytest.fixture
 def yoi(capsys, monkeypatch, tmp_path):
+    """Runs one command."""
     for name in ("BACKEND", "RUNTIME", "TOKEN", "TOKEN_FILE", "POLICY", "VISIBILITY"):
         monkeypatch.delenv(f"YOI_BUNDLES_{name}", raising=False)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
@@ -33,6 +36,7 @@ def yoi(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("YOI_BUNDLES_AUTHOR", "Ada <ada@example.org>")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
@@ -42,6 +46,13 @@ def yoi(capsys, monkeypatch, tmp_path):
         return Ran(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def team(yoi):
+    """A workspace directory `team`, not published yet."""
+    assert yoi("init", "team", "--name", "The team").code == 0
+    return yoi
 
 
 @pytest.fixture
