@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from house import TEAM, workspace_files
+from house import TEAM
 
 from yoi_bundles.backend import publisher as module
 from yoi_bundles.backend.publisher import WorkspacePublisher
@@ -30,15 +30,6 @@ class Desk:
     def publish(self, workspace, request):
         self.sent.append(request)
         return self._publishing.publish(workspace, request)
-
-
-@pytest.fixture
-def directory(tmp_path):
-    for path, data in workspace_files().items():
-        file = tmp_path / "team" / str(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
-    return tmp_path / "team"
 
 
 @pytest.fixture

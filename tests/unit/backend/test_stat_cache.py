@@ -7,7 +7,6 @@ import os
 import shutil
 
 import pytest
-from house import workspace_files
 
 from yoi_bundles.backend import kept_file, stat_cache
 from yoi_bundles.backend import publisher as publisher_module
@@ -24,15 +23,6 @@ PROVENANCE = Provenance(
     source_kind="directory", source_uri="team", published_by="Ada", built_with="tests"
 )
 CODER = "prompts/role/coder.md"
-
-
-@pytest.fixture
-def directory(tmp_path):
-    for path, data in workspace_files().items():
-        file = tmp_path / "team" / str(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
-    return tmp_path / "team"
 
 
 @pytest.fixture
