@@ -31,25 +31,26 @@ from yoi_bundles.wire.backend_client import BackendClient
 FLIPS = 5
 """Places tried in each part of a file."""
 
-PACK_PARTS = {
-    "header": (0, 12),
-    "first object": (12, 40),
-    "middle": (40, -40),
-    "trailer": (-32, 0),
+PARTS = {
+    "pack header": (".pack", 0, 12),
+    "first object": (".pack", 12, 40),
+    "middle": (".pack", 40, -40),
+    "pack trailer": (".pack", -32, 0),
+    "index magic": (".idx", 0, 8),
+    "fanout": (".idx", 8, 1032),
+    "ids": (".idx", 1032, 4000),
+    "crc and offsets": (".idx", 4000, -64),
+    "index trailer": (".idx", -64, 0),
 }
-INDEX_PARTS = {
-    "magic": (0, 8),
-    "fanout": (8, 1032),
-    "ids": (1032, 4000),
-    "crc and offsets": (4000, -64),
-    "trailer": (-64, 0),
-}
+"""Files with these endings, from one offset to another."""
 
 
-def places(size: int, part: tuple[int, int], seed: str) -> list[int]:
-    """Offsets of bytes in a part of a file, the same ones in every run."""
-    start, end = part[0] % size, size + part[1] if part[1] <= 0 else min(part[1], size)
-    return random.Random(seed).sample(range(start, end), min(FLIPS, end - start))
+def places(pack: Path, part: str, seed: str) -> tuple[str, list[int]]:
+    """Ending of a file and offsets in a part of it, the same ones in every run."""
+    ending, first, last = PARTS[part]
+    size = pack.with_suffix(ending).stat().st_size
+    start, end = first % size, size + last if last <= 0 else min(last, size)
+    return ending, random.Random(seed).sample(range(start, end), min(FLIPS, end - start))
 
 
 def flip(path: Path, at: int) -> None:
@@ -151,20 +152,18 @@ def packs(repository: Path) -> list[Path]:
 
 
 @pytest.mark.needs_git
-@pytest.mark.parametrize("part", [*PACK_PARTS, *INDEX_PARTS])
+@pytest.mark.parametrize("part", [*PARTS])
 def test_a_wrong_byte_on_a_runtime_is_found_and_the_same_bundle_sent_again_heals_it(
     damaged, part, tell
 ):
     found = repaired = tried = 0
     for number in range(2):
         damaged.restore()
-        victim = packs(damaged.held)[number]
-        victim = victim if part in PACK_PARTS else victim.with_suffix(".idx")
-        bounds = PACK_PARTS.get(part) or INDEX_PARTS[part]
-        for at in places(victim.stat().st_size, bounds, f"{part}/{number}"):
+        ending, offsets = places(packs(damaged.held)[number], part, f"{part}/{number}")
+        for at in offsets:
             damaged.restore()
             damaged.forget_checkouts()
-            flip(packs(damaged.held)[number].with_suffix(victim.suffix), at)
+            flip(packs(damaged.held)[number].with_suffix(ending), at)
             tried += 1
             with damaged.runtime() as runtime:
                 reported = runtime.held.upkeep.is_damaged(TEAM)
@@ -184,20 +183,18 @@ def test_a_wrong_byte_on_a_runtime_is_found_and_the_same_bundle_sent_again_heals
 
 
 @pytest.mark.needs_git
-@pytest.mark.parametrize("part", [*PACK_PARTS, *INDEX_PARTS])
+@pytest.mark.parametrize("part", [*PARTS])
 def test_a_wrong_byte_at_a_backend_is_found_and_a_copy_heals_it(damaged, part, tell, tmp_path):
     copy = tmp_path / "copy.bundle"
     copy.write_bytes(damaged.full)
     found = repaired = tried = 0
     number = 1
     damaged.restore()
-    victim = packs(damaged.origin)[number]
-    victim = victim if part in PACK_PARTS else victim.with_suffix(".idx")
-    bounds = PACK_PARTS.get(part) or INDEX_PARTS[part]
-    for at in places(victim.stat().st_size, bounds, part):
+    ending, offsets = places(packs(damaged.origin)[number], part, part)
+    for at in offsets:
         damaged.restore()
         shutil.rmtree(damaged.root / "backend" / "bundle-files")
-        flip(packs(damaged.origin)[number].with_suffix(victim.suffix), at)
+        flip(packs(damaged.origin)[number].with_suffix(ending), at)
         tried += 1
         with damaged.backend() as backend, contextlib.suppress(StoreCorruptError):
             served = backend.bundle_file(damaged.digest, workspace=TEAM).path.read_bytes()
