@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import os
 import socket
 import threading
@@ -16,9 +17,10 @@ from raw_http import connect
 
 from yoi_bundles.model.limits import MIB
 from yoi_bundles.wire import sendfile
+from yoi_bundles.wire.connection_parts import UNREAD_BYTES
 from yoi_bundles.wire.connections import ConnectionLimits
 from yoi_bundles.wire.immutable_file import answer_file
-from yoi_bundles.wire.sendfile import send_file_part
+from yoi_bundles.wire.sendfile import FilePart, send_file_part
 
 SIZE = 12 * MIB + 345
 GIVE_UP_SECONDS = 20
@@ -137,6 +139,50 @@ def test_who_leaves_in_the_middle_is_no_error(files, caplog):
     assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
 
 
+def test_a_connection_that_ends_in_the_middle_holds_nothing_here(files):
+    with serving(files) as url, connect(url) as connection:
+        connection.sendall(GET)
+        assert connection.recv(1) == b"H"
+        connection.shutdown(socket.SHUT_WR)
+        # Far sooner than one ends whose reader takes nothing.
+        assert files.is_over.wait(GIVE_UP_SECONDS)
+
+
+def test_a_fault_in_what_follows_is_not_written_into_the_file(files, path):
+    with serving(files) as url, connect(url) as connection:
+        connection.sendall(GET)
+        assert connection.recv(1) == b"H"
+        connection.sendall(b"\0\0\r\n\r\n")
+        _, whole, rest = read_answer(connection, b"H")
+        assert connection.recv(1) == b""
+
+    assert (whole, rest) == (path.read_bytes(), b"")
+
+
+def test_who_takes_less_than_a_reader_must_loses_the_connection(monkeypatch):
+    """Something at each turn, so that it never waits for long."""
+    ours, theirs = socket.socketpair()
+    turns = itertools.count()
+
+    def trickle(*_) -> int:
+        if next(turns) % 2:
+            raise BlockingIOError
+        return 1
+
+    monkeypatch.setattr(sendfile.os, "sendfile", trickle)
+    aborted = []
+    transport = SimpleNamespace(
+        get_extra_info={"socket": ours}.get,
+        is_closing=lambda: False,
+        get_write_buffer_size=lambda: 0,
+        abort=lambda: aborted.append(True),
+    )
+    with ours, theirs:
+        sending = send_file_part(transport, FilePart(-1, 0, UNREAD_BYTES), 0.01, asyncio.Event())
+        assert asyncio.run(sending) is True
+    assert aborted == [True]
+
+
 def test_a_file_that_becomes_shorter_ends_the_connection_early(files, path):
     os.truncate(path, SIZE // 2)
     with serving(files) as url, connect(url) as connection:
@@ -163,4 +209,6 @@ def test_nothing_is_sent_past_what_encrypts_or_waits(facts):
         get_extra_info=facts.get, is_closing=lambda: False, get_write_buffer_size=lambda: 5
     )
 
-    assert asyncio.run(send_file_part(transport, -1, 0, 10, 1.0)) is False
+    assert (
+        asyncio.run(send_file_part(transport, FilePart(-1, 0, 10), 1.0, asyncio.Event())) is False
+    )

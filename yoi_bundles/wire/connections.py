@@ -24,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from yoi_bundles.model.limits import KIB
 from yoi_bundles.wire.connection_parts import (
+    UNREAD_BYTES,
     Flow,
     ParkedRequest,
     Pipeline,
@@ -34,13 +35,11 @@ from yoi_bundles.wire.connection_parts import (
     same_address,
 )
 from yoi_bundles.wire.responses import EncodedResponse
-from yoi_bundles.wire.sendfile import SEND_FILE, send_file_part
+from yoi_bundles.wire.sendfile import SEND_FILE, FilePart, send_file_part
 from yoi_bundles.wire.waits import LEFT, Parked, state_of_parked, state_of_waited
 
 BUSY_SECONDS = 5
 """What a caller is told to wait when there are too many connections."""
-
-UNREAD_BYTES = 48 * KIB
 
 _BODILESS = frozenset({b"GET", b"HEAD"})
 
@@ -157,16 +156,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._running = self.scope = self.cycle = None  # type: ignore[assignment]
 
     def call_when_left(self, callback: Callable[[], None] | None) -> None:
-        """Call this one when the connection is lost: a request waits, and reads nothing."""
+        """Call this one when the connection is lost: its request waits, and does not see it."""
         self._when_left = callback
 
     async def send_file(self, descriptor: int, start: int, end: int) -> bool:
         """See `send_file_part`; who gets True has only to say that the answer is complete."""
         running = self._running
-        is_sent = running is None or await send_file_part(
-            self.transport, descriptor, start, end, self.bounds.unread_seconds
-        )
-        if is_sent and running is not None:
+        if running is None:
+            return True
+        wake, part = asyncio.Event(), FilePart(descriptor, start, end)
+        self.call_when_left(wake.set)
+        try:
+            is_sent = await send_file_part(self.transport, part, self.bounds.unread_seconds, wake)
+        finally:
+            self.call_when_left(None)
+        if is_sent:
             running.expected_content_length -= end - start
         return is_sent
 

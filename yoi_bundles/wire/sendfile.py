@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import NamedTuple
 
 from yoi_bundles.errors import StoreError
 from yoi_bundles.model.limits import MIB
+from yoi_bundles.wire.connection_parts import UNREAD_BYTES
 
 SEND_FILE = "yoi_bundles.send_file"
 """In a request's extensions: sends a part of a file as the answer's body, once its head is sent."""
@@ -21,14 +23,22 @@ _TURN_BYTES = 1 * MIB
 _FLUSH_TURNS = 4
 
 
+class FilePart(NamedTuple):
+    """Bytes of an open file, from an offset to another."""
+
+    descriptor: int
+    start: int
+    end: int
+
+
 async def send_file_part(
-    transport: asyncio.Transport, descriptor: int, start: int, end: int, patience_seconds: float
+    transport: asyncio.Transport, part: FilePart, patience_seconds: float, wake: asyncio.Event
 ) -> bool:
     """Send a part of a file on a connection, after all that was written to it before.
 
     Args:
-        descriptor: Of the file.
-        patience_seconds: How long a reader may take nothing; then the connection ends.
+        patience_seconds: A reader takes `UNREAD_BYTES` in each such time, or the connection ends.
+        wake: To be set when the connection is lost: what is sent ends with it.
 
     Returns:
         Whether it was sent, or the connection is over. If not, nothing of it was: the connection
@@ -51,7 +61,7 @@ async def send_file_part(
     # The loop lets nobody wait on what a transport has; on another descriptor of it, it does.
     sock = os.dup(transport.get_extra_info("socket").fileno())
     try:
-        await _send(sock, descriptor, start, end, patience_seconds)
+        await _send(transport, sock, part, patience_seconds, wake)
     except (ConnectionError, TimeoutError):
         transport.abort()
     finally:
@@ -59,26 +69,38 @@ async def send_file_part(
     return True
 
 
-async def _send(sock: int, descriptor: int, start: int, end: int, patience_seconds: float) -> None:
-    at = start
-    while at < end:
+async def _send(
+    transport: asyncio.Transport,
+    sock: int,
+    part: FilePart,
+    patience_seconds: float,
+    wake: asyncio.Event,
+) -> None:
+    loop = asyncio.get_running_loop()
+    at = taken = part.start
+    since = loop.time()
+    # The second descriptor would stay open, and be sent to, when the connection is over and no
+    # bound counts it any more.
+    while at < part.end and not transport.is_closing():
         try:
-            sent = os.sendfile(sock, descriptor, at, min(end - at, _TURN_BYTES))
+            sent = os.sendfile(sock, part.descriptor, at, min(part.end - at, _TURN_BYTES))
         except BlockingIOError:
-            async with asyncio.timeout(patience_seconds):
-                await _until_writable(sock)
+            async with asyncio.timeout_at(since + patience_seconds):
+                await _until_writable(sock, wake)
             continue
         if not sent:
             raise StoreError("the file became shorter while it was sent")
         at += sent
+        if at - taken >= UNREAD_BYTES:
+            taken, since = at, loop.time()
         await asyncio.sleep(0)
 
 
-async def _until_writable(sock: int) -> None:
+async def _until_writable(sock: int, wake: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
-    writable = asyncio.Event()
-    loop.add_writer(sock, writable.set)
+    wake.clear()
+    loop.add_writer(sock, wake.set)
     try:
-        await writable.wait()
+        await wake.wait()
     finally:
         loop.remove_writer(sock)
