@@ -61,6 +61,14 @@ kind = "tool-loop"
 ref = "local/small"
 """
 
+PLUGIN = """
+description = "Index"
+package = "acme-index"
+version = "1.0"
+digest = "sha256:5555555555555555555555555555555555555555555555555555555555555555"
+size_bytes = 10
+surfaces = ["tool"]
+"""
 PROVIDER = """
 kind = "local"
 description = "On this host"

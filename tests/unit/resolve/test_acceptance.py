@@ -4,6 +4,7 @@ import pytest
 from resolve_builders import (
     COMMIT,
     MANIFEST,
+    PLUGIN,
     POLICY_DIGEST,
     PROFILE,
     make_bundle,
@@ -26,14 +27,6 @@ from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.model.request import BundleRef
 from yoi_bundles.resolve import resolve
 
-PLUGIN = """
-description = "Index"
-package = "acme-index"
-version = "1.0"
-digest = "sha256:5555555555555555555555555555555555555555555555555555555555555555"
-size_bytes = 10
-surfaces = ["tool"]
-"""
 WITH_PLUGIN = {
     "profiles/coder.toml": PROFILE + '\n[plugins]\noptional = ["index"]\n',
     "plugins/index.toml": PLUGIN,

@@ -6,6 +6,7 @@ import pytest
 from resolve_builders import (
     COMMIT,
     MANIFEST,
+    PLUGIN,
     POLICY_DIGEST,
     PROFILE,
     PROVIDER,
@@ -20,12 +21,14 @@ from resolve_builders import (
 from yoi_bundles.builtin import load_builtin_files
 from yoi_bundles.content.check import check_files
 from yoi_bundles.errors import InvalidManifestError, PolicyDeniedError
+from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.canonical import canonical_hash, encode_canonical
 from yoi_bundles.model.declarations import WorkerLimits
 from yoi_bundles.model.ids import ContentHash, Digest
 from yoi_bundles.model.spec import ResolvedWorkerSpec
 from yoi_bundles.resolve import ResolutionCache, resolve
 from yoi_bundles.resolve.assembly import lower_limits
+from yoi_bundles.resolve.resolution import fingerprint_declarations, prepare_profile
 
 PROMPTED = {
     "profiles/coder.toml": PROFILE.replace(
@@ -237,16 +240,6 @@ def test_the_cache_agrees_with_resolve_and_keeps_no_refusal():
     assert cached(cache, bundle, make_request(bundle)) == run()
 
 
-PLUGIN = """
-description = "Index"
-package = "acme-index"
-version = "1.0"
-digest = "sha256:5555555555555555555555555555555555555555555555555555555555555555"
-size_bytes = 10
-surfaces = ["tool"]
-"""
-
-
 def test_bundles_that_declare_the_same_share_what_was_prepared():
     cache, before = ResolutionCache(), make_bundle(PROMPTED)
     after = make_bundle({**PROMPTED, "prompts/a.md": "Then that.\n"})
@@ -276,6 +269,18 @@ def test_what_was_prepared_is_not_shared_when_a_declaration_differs(change):
     found = cached(cache, after, make_request(after))
     assert found.explanation is not cached(cache, before, make_request(before)).explanation
     assert found == run(change)
+
+
+def test_what_is_prepared_depends_on_nothing_else():
+    """Of what the fingerprint leaves out nothing is there, and the result is the same."""
+    whole = make_bundle(
+        {**PROMPTED, "tools/tracker.toml": SCHEMA_TOOL, "plugins/index.toml": PLUGIN}
+    )
+    counted = ("profiles", "tools", "plugins", "providers", "grants")
+    bare = whole._replace(**{name: None for name in Bundle._fields if name not in counted})
+    for name in whole.profiles:
+        assert prepare_profile(bare, name) == prepare_profile(whole, name)
+    assert fingerprint_declarations(bare) == fingerprint_declarations(whole)
 
 
 # --- the tree in the package ---
