@@ -6,7 +6,6 @@ Source: docs/format.md, "Profiles" and "Tool policy".
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 
 from yoi_bundles.content.assemble import Declarations
 from yoi_bundles.content.findings import finding_at, near_hint, warning_at
@@ -14,6 +13,7 @@ from yoi_bundles.content.inheritance import find_chain, find_setter, is_whole, m
 from yoi_bundles.model.bundle import Declared, Source
 from yoi_bundles.model.declarations import Profile, ToolPolicy, ToolRule
 from yoi_bundles.model.finding import Finding
+from yoi_bundles.model.globs import has_match
 
 _GLOB = frozenset("*?")
 
@@ -64,14 +64,9 @@ def _find_denied_tools(
 def decide_tool(policy: ToolPolicy, tool: str, profile: str) -> str:
     """The action of the first rule that matches, or the default."""
     for rule in policy.rules:
-        if _matches(rule.tools, tool) and _matches(rule.profiles, profile):
+        if has_match(rule.tools, tool) and has_match(rule.profiles, profile):
             return rule.action
     return policy.default
-
-
-def _matches(globs: tuple[str, ...], name: str) -> bool:
-    # Most name one thing: a glob is looked up and translated before it is asked.
-    return any(glob in ("*", name) or fnmatchcase(name, glob) for glob in globs)
 
 
 def find_policy_faults(declarations: Declarations) -> Iterator[Finding]:
@@ -91,7 +86,7 @@ def _find_rule_faults(
         ("profiles", rule.profiles, declarations.names("profile")),
     ):
         for place, glob in enumerate(globs):
-            if glob == "*" or any(fnmatchcase(name, glob) for name in names):
+            if glob == "*" or any(has_match((glob,), name) for name in names):
                 continue
             path = ("rules", index, key, place)
             word = key.removesuffix("s")

@@ -5,12 +5,12 @@ Source: docs/policy.md, "Visibility policy".
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from yoi_bundles.model.base import Model
+from yoi_bundles.model.globs import has_match
 from yoi_bundles.model.host_policy import Glob
 from yoi_bundles.model.ids import ChannelName, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
@@ -26,14 +26,14 @@ class VisibilityRule(Model):
 
     def matches_runtime(self, runtime_id: RuntimeId, labels: dict[Name, Label]) -> bool:
         """Whether the rule speaks of this Runtime."""
-        return _any_glob(self.runtimes, str(runtime_id)) and all(
+        return has_match(self.runtimes, str(runtime_id)) and all(
             labels.get(key) == value for key, value in self.labels.items()
         )
 
     def covers(self, workspace: WorkspaceId, channel: ChannelName | None) -> bool:
         """Whether the rule opens this workspace (and channel, if one is asked for)."""
-        return _any_glob(self.workspaces, str(workspace)) and (
-            channel is None or _any_glob(self.channels, str(channel))
+        return has_match(self.workspaces, str(workspace)) and (
+            channel is None or has_match(self.channels, str(channel))
         )
 
 
@@ -55,7 +55,3 @@ class VisibilityPolicy(Model):
             rule.matches_runtime(runtime_id, labels) and rule.covers(workspace, channel)
             for rule in self.rule
         )
-
-
-def _any_glob(patterns: tuple[str, ...], text: str) -> bool:
-    return any(fnmatchcase(text, pattern) for pattern in patterns)

@@ -12,12 +12,12 @@ from yoi_bundles.errors import (
     UnsupportedDeclarationError,
 )
 from yoi_bundles.model.bundle import Bundle
+from yoi_bundles.model.globs import has_match
 from yoi_bundles.model.host_policy import HostFacts, HostPolicy
 from yoi_bundles.model.powers import PowerRef
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.model.spec import Mode
 from yoi_bundles.resolve.asks import AskSheet
-from yoi_bundles.resolve.matching import has_match
 from yoi_bundles.resolve.places import invalid_manifest, make_place
 
 

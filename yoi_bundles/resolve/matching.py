@@ -6,11 +6,11 @@ Source: docs/policy.md, "First match".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Protocol, TypeVar
 
+from yoi_bundles.model.globs import has_match
 from yoi_bundles.model.host_policy import (
     HostPolicy,
     HostToolRule,
@@ -47,11 +47,6 @@ class Subject:
 
     workspace: WorkspaceId
     profile: Name
-
-
-def has_match(globs: Iterable[str], text: str) -> bool:
-    """Whether any glob (``*``, ``?``) matches the whole text."""
-    return any(glob == ANY or fnmatchcase(text, glob) for glob in globs)
 
 
 def is_in_scope(rule: Scoped, subject: Subject) -> bool:

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias, cast
 from yoi_bundles.content.profile_rules import decide_tool
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.declarations import Plugin, ToolPolicy
+from yoi_bundles.model.globs import has_match
 from yoi_bundles.model.grants import GitGrant, MountGrant, NetworkGrant, ShellGrant
 from yoi_bundles.model.host_policy import CapabilityRule, HostFacts, HostPolicy, PluginRule
 from yoi_bundles.model.ids import Name
@@ -26,7 +27,6 @@ from yoi_bundles.resolve.matching import (
     find_plugin_rule,
     find_secret_rule,
     find_tool_rule,
-    has_match,
     is_in_scope,
     list_in_scope,
 )

@@ -6,7 +6,6 @@ import itertools
 import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from yoi_bundles.content.cache import CheckedTrees
@@ -19,6 +18,7 @@ from yoi_bundles.errors import (
     StoreCorruptError,
     is_refusal,
 )
+from yoi_bundles.model.globs import has_match
 from yoi_bundles.model.host_policy import HostPolicy, TrustRules
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Advance, Revision
@@ -102,7 +102,7 @@ class HeldBundles:
             StoreError: No upload can be kept here.
         """
         policy = self._policy.current.policy
-        if not any(fnmatchcase(str(workspace), glob) for glob in policy.bundles.workspaces):
+        if not has_match(policy.bundles.workspaces, str(workspace)):
             raise PolicyDeniedError(
                 f"host policy accepts no bundles of the workspace {workspace}",
                 hint="the operator may list it in [bundles] workspaces",

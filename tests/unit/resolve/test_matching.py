@@ -10,7 +10,6 @@ from yoi_bundles.resolve.matching import (
     find_mount_rule,
     find_secret_rule,
     find_tool_rule,
-    has_match,
 )
 
 CODER = Subject(WorkspaceId("acme"), Name("coder"))
@@ -45,22 +44,6 @@ CODER = Subject(WorkspaceId("acme"), Name("coder"))
 )
 def test_a_host_pattern_covers_what_is_no_wider_than_itself(rule, asked, is_covered):
     assert covers_host(rule, asked) is is_covered
-
-
-@pytest.mark.parametrize(
-    ("globs", "text", "matches"),
-    [
-        ((), "x", False),
-        (("*",), "anything", True),
-        (("a*",), "abc", True),
-        (("a?c",), "abc", True),
-        (("a?c",), "ac", False),
-        (("b", "a.c"), "abc", False),
-        (("a.c",), "a.c", True),
-    ],
-)
-def test_globs_match_whole_texts(globs, text, matches):
-    assert has_match(globs, text) is matches
 
 
 RULES = """
