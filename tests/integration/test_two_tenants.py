@@ -151,6 +151,34 @@ def test_the_digest_of_a_hidden_bundle_answers_as_any_other(house, asking, backe
     assert asking(url, operator).ask("GET", f"/v1/config-bundles/{hidden}")[0] == 200
 
 
+def test_what_is_cached_for_one_tenant_is_not_there_for_another(house, asking, backend, hidden):
+    """Both hold the same files but one; finished files of both lie ready, and were asked for."""
+    url, team = house.serve_backend(backend), backend.publishing.store(TEAM).find_head()
+    blind, seeing = house.register(backend, "eu-2"), house.register(backend, "all-1")
+    ours, theirs = asking(url, blind), asking(url, seeing)
+    have = backend.publishing.store(OTHER).find_head().commit
+    stores = {TEAM: team.digest, OTHER: hidden}
+    blobs = [
+        set(backend.publishing.store(workspace).tree(digest).entries().values())
+        for workspace, digest in stores.items()
+    ]
+    assert len(blobs[0] & blobs[1]) == len(blobs[0]) - 1
+    asked = f"/v1/config-bundles/{hidden}?workspace=other"
+    taken = [theirs.ask("GET", asked) for _ in range(3)]
+    etag = dict(taken[0][1])["etag"]
+
+    for headers in ({}, {"If-None-Match": etag}, {"Range": "bytes=0-3", "If-Range": etag}):
+        for query in (asked, asked.replace("other", "team"), asked.partition("?")[0]):
+            answer = ours.ask("GET", query, **headers)
+            missing = ours.ask("GET", query.replace(str(hidden), str(NOWHERE)), **headers)
+            assert (answer[0], answer) == (404, missing)
+    mine = ours.ask("GET", f"/v1/config-bundles/{team.digest}?workspace=team&have={have}")
+    assert ([one[0] for one in taken], mine[0]) == ([200] * 3, 200)
+    # The commit of the other is no base for this caller, and nothing in the file names it.
+    assert str(have).encode() not in mine[2]
+    assert mine[2].startswith(b"# v3 git bundle\n")
+
+
 def test_every_channel_of_a_hidden_workspace_answers_as_one_of_a_missing_one(
     house, asking, backend
 ):
