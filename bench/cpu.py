@@ -22,6 +22,8 @@ from typing import Any
 _V1 = Path("/sys/fs/cgroup/cpuacct")
 _V2 = Path("/sys/fs/cgroup")
 _STOP_SECONDS = 10
+_LOOKS = 500
+"""In that time, whether what was killed is gone."""
 
 
 class ServerProcess:
@@ -68,8 +70,18 @@ class ServerProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         self.popen.wait(_STOP_SECONDS)
-        if self._group is not None:
-            self._remove_group()
+        for _ in range(_LOOKS):
+            if self._is_gone():
+                return
+            time.sleep(_STOP_SECONDS / _LOOKS)
+
+    def _is_gone(self) -> bool:
+        """Whether no member runs any more: a signal is not obeyed at once."""
+        if self._group is None:
+            return all(fields[0] == "Z" for _, fields in _list_session(self.popen.pid))
+        with contextlib.suppress(OSError):  # a member is not quite gone
+            self._group.rmdir()
+        return not self._group.exists()
 
     def _members(self) -> list[int]:
         if self._group is None:
@@ -78,16 +90,6 @@ class ServerProcess:
             return [int(text) for text in (self._group / "cgroup.procs").read_text().split()]
         except FileNotFoundError:  # stopped before
             return []
-
-    def _remove_group(self) -> None:
-        assert self._group is not None
-        for _ in range(100):
-            if not self._group.exists():
-                return
-            with contextlib.suppress(OSError):  # a member is not quite gone
-                self._group.rmdir()
-                return
-            time.sleep(0.02)
 
 
 def _make_group(name: str, process: int) -> Path | None:

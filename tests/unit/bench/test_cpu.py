@@ -1,7 +1,10 @@
 """Processor time of a server with its children, and that none of them is left."""
 
+import contextlib
+import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -50,6 +53,25 @@ def test_no_member_runs_on_when_it_has_stopped(start):
     server = start('("$0" -c "$1; input()" &); exec cat')
     server.popen.stdout.readline()
 
+    server.stop()
+
+    assert [fields[0] for _, fields in bench.cpu._list_session(server.popen.pid)] in ([], ["Z"])
+
+
+def test_it_has_stopped_when_the_slowest_to_obey_has(start, monkeypatch):
+    server = start('("$0" -c "$1; input()" &); exec cat')
+    server.popen.stdout.readline()
+    kill = os.kill
+
+    def kill_later(process: int, number: int) -> None:
+        is_first = process == server.popen.pid
+        threading.Timer(0 if is_first else 0.3, kill_if_there, (process, number)).start()
+
+    def kill_if_there(process: int, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            kill(process, number)
+
+    monkeypatch.setattr(bench.cpu.os, "kill", kill_later)
     server.stop()
 
     assert [fields[0] for _, fields in bench.cpu._list_session(server.popen.pid)] in ([], ["Z"])
