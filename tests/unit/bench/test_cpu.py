@@ -13,6 +13,9 @@ from bench.cpu import ServerProcess
 
 BUSY = "import time\nwhile time.process_time() < 0.2: pass\nprint('done', flush=True)"
 
+LINGERS = '("$0" -c "$1; import signal; signal.pause()" &); exec cat'
+"""A member that ends only when it is told to; what runs in the background has no input."""
+
 
 @pytest.fixture(params=["as it can be had here", "without a cgroup"])
 def start(request, monkeypatch):
@@ -50,7 +53,7 @@ def test_the_time_of_an_orphan_counts_if_it_is_said_so(start):
 
 
 def test_no_member_runs_on_when_it_has_stopped(start):
-    server = start('("$0" -c "$1; input()" &); exec cat')
+    server = start(LINGERS)
     server.popen.stdout.readline()
 
     server.stop()
@@ -59,7 +62,7 @@ def test_no_member_runs_on_when_it_has_stopped(start):
 
 
 def test_it_has_stopped_when_the_slowest_to_obey_has(start, monkeypatch):
-    server = start('("$0" -c "$1; input()" &); exec cat')
+    server = start(LINGERS)
     server.popen.stdout.readline()
     kill = os.kill
 
