@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from yoi_bundles.backend.kept_checks import KeptChecks, KeptTree
+from yoi_bundles.content.check_all import verify_files
 from yoi_bundles.content.kept import KeptCheck, check_beside, count_plain_edits, keep_check
 from yoi_bundles.errors import InvalidManifestError, StoreCorruptError, StoreError
 from yoi_bundles.model.bundle import Bundle
@@ -160,17 +161,6 @@ class PublishChecks:
             self._kept.save(store.workspace, tree)
             self._known[store.workspace] = tree
             self._saved.add(store.workspace)
-
-
-def verify_files(files: Mapping[RelativePath, bytes], limits: Limits) -> Bundle:
-    """The bundle of all files of a workspace; nothing is kept of the check.
-
-    Raises:
-        BundleError: The content is refused, with every finding.
-    """
-    from yoi_bundles.content.check import check_files, raise_if_refused
-
-    return raise_if_refused(check_files(files, limits=limits))
 
 
 def _verify_workspace(bundle: Bundle, workspace: WorkspaceId) -> None:

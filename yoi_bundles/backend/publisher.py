@@ -10,10 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from yoi_bundles.backend.checking import verify_files
-from yoi_bundles.backend.publishing import texts_of
 from yoi_bundles.backend.source import NOTHING, Snapshot, take_snapshot
 from yoi_bundles.backend.stat_cache import Published, StatCache
+from yoi_bundles.content.check_all import verify_files
 from yoi_bundles.content.layout import MANIFEST_PATH
 from yoi_bundles.content.parse import parse_file
 from yoi_bundles.errors import BundleMissingError
@@ -21,7 +20,7 @@ from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import BlobId, CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import CommitSigner, Provenance, Revision
-from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
+from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest, texts_of
 
 if TYPE_CHECKING:
     from yoi_bundles.model.declarations import Manifest
@@ -116,7 +115,7 @@ class WorkspacePublisher:
                 expected=expected,
             )
             if sign is not None:
-                from yoi_bundles.backend.presigned import sign_request
+                from yoi_bundles.backend.signed_request import sign_request
 
                 request = sign_request(
                     request,

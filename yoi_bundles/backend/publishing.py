@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yoi_bundles.backend.bell import ChannelBell
-from yoi_bundles.backend.checking import Checked, PublishChecks, verify_files
+from yoi_bundles.backend.checking import Checked, PublishChecks
 from yoi_bundles.backend.kept_checks import KeptChecks
+from yoi_bundles.content.check_all import verify_files
 from yoi_bundles.errors import (
     BundleMissingError,
     ChannelGoneError,
@@ -21,7 +22,7 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft
+from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft, verify_signed
 from yoi_bundles.model.tree import ContentCheck, TreeChange
 from yoi_bundles.store import UNSET, WorkspaceRepositories
 from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
@@ -149,8 +150,6 @@ class Publishing:
             sign=sign,
         )
         if sign is not None:
-            from yoi_bundles.backend.presigned import verify_signed
-
             verify_signed(result.revision)
         return result
 
@@ -298,8 +297,3 @@ def _lines(store: BundleStore, digest: Digest, path: RelativePath) -> list[str]:
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n\\ No newline at end of file\n"
     return lines
-
-
-def texts_of(files: Mapping[RelativePath, bytes]) -> dict[RelativePath, str]:
-    """Files as a publish request carries them; bytes that are no UTF-8 are kept for the check."""
-    return {path: data.decode("utf-8", "surrogateescape") for path, data in files.items()}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, NamedTuple, TypeAlias, get_args
 
-from yoi_bundles.errors import InvalidInputError
+from yoi_bundles.errors import InvalidInputError, RevisionConflictError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.record import Record, Rule
 from yoi_bundles.model.texts import LINE_CLASS
@@ -131,3 +131,18 @@ AdvanceCheck: TypeAlias = Callable[[Advance], None]
 CommitSigner: TypeAlias = Callable[[bytes], bytes]
 """Takes a commit's bytes without a signature; returns the armoured SSH signature of them, or
 raises. A final newline is allowed."""
+
+
+def verify_signed(current: Revision) -> None:
+    """Return if the revision that carries the files already is signed.
+
+    Raises:
+        RevisionConflictError: It is not, and a revision cannot be signed afterwards.
+    """
+    if not current.is_signed:
+        raise RevisionConflictError(
+            f"revision {current.number} of {current.workspace} carries these files already, and is "
+            "not signed",
+            hint="a revision is signed when it is made: change something, and publish that signed",
+            actual=str(current.commit),
+        )

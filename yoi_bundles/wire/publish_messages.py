@@ -5,6 +5,7 @@ Apart from the other messages, as a publish from the command line needs these an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -55,3 +56,8 @@ class PublishReply(Record):
     revision: Revision
     is_new: bool
     warnings: tuple[Finding, ...] = ()
+
+
+def texts_of(files: Mapping[RelativePath, bytes]) -> dict[RelativePath, str]:
+    """Files as a publish request carries them; bytes that are no UTF-8 are kept for the check."""
+    return {path: data.decode("utf-8", "surrogateescape") for path, data in files.items()}
