@@ -23,7 +23,7 @@ from bench.stage import POLICY, PROVENANCE, VISIBILITY, make_request
 from bench.syncing import timed
 from bench.table import Curve, Record
 from bench.workload import WORKSPACE, edit, make_files, write_changed, write_files
-from yoi_bundles.backend.publisher import WorkspacePublisher
+from yoi_bundles.author.publisher import WorkspacePublisher
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.model.ids import MAIN_CHANNEL, RelativePath, RuntimeId
 from yoi_bundles.model.revision import Revision

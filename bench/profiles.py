@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.stage import POLICY, PROVENANCE, VISIBILITY
 from bench.workload import WORKSPACE, edit, make_files, write_changed, write_files
-from yoi_bundles.backend.publisher import WorkspacePublisher
+from yoi_bundles.author.publisher import WorkspacePublisher
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.cli.service_manager import settle_memory
 from yoi_bundles.model.revision import Revision

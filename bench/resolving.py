@@ -13,8 +13,8 @@ from bench.scale import Scale
 from bench.stage import VISIBILITY, make_request
 from bench.table import Record
 from bench.workload import WORKSPACE, edit, make_files
+from yoi_bundles.author.source import RACY_NANOSECONDS
 from yoi_bundles.backend.service import Backend
-from yoi_bundles.backend.source import RACY_NANOSECONDS
 from yoi_bundles.content.check import check_files, raise_if_refused
 from yoi_bundles.content.inheritance import NOT_INHERITED
 from yoi_bundles.model.bundle import Bundle

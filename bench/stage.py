@@ -15,7 +15,7 @@ from bench.gitweb import GitWeb
 from bench.leftovers import set_aside
 from bench.processes import start_backend
 from bench.workload import WORKSPACE, edit, make_files, write_changed
-from yoi_bundles.backend.publisher import WorkspacePublisher
+from yoi_bundles.author.publisher import WorkspacePublisher
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.cli.service_manager import settle_memory
 from yoi_bundles.model.ids import CommitId, Digest, RelativePath, RuntimeId

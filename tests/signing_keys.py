@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from yoi_bundles.backend.signing import SshCommitSigner
+from yoi_bundles.author.signing import SshCommitSigner
 
 needs_ssh = pytest.mark.skipif(
     shutil.which("ssh-keygen") is None or shutil.which("git") is None,

@@ -18,7 +18,7 @@ from markdown import blocks, code_spans, read, section
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from yoi_bundles.backend.source import SCHEMA_DIRECTORY
+from yoi_bundles.author.source import SCHEMA_DIRECTORY
 from yoi_bundles.builtin import load_builtin_files
 from yoi_bundles.content import (
     check,

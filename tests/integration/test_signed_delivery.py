@@ -6,7 +6,7 @@ import pytest
 from house import POLICY, START, TEAM, digest_of, publish_request, worker_request, workspace_files
 from signing_keys import DEV, Keys, needs_ssh, run
 
-from yoi_bundles.backend.signed_request import sign_request
+from yoi_bundles.author.signed_request import sign_request
 from yoi_bundles.errors import (
     BundleError,
     NotFastForwardError,

@@ -20,7 +20,7 @@ def command(*, directory: Path, strict: bool, is_json: bool) -> int:
 
     Prints every finding with file, line, code and hint. Exit code 0: nothing wrong; 1: findings.
     """
-    from yoi_bundles.backend.source import read_workspace
+    from yoi_bundles.author.source import read_workspace
     from yoi_bundles.content.check import check_files
     from yoi_bundles.store import compute_digest
 

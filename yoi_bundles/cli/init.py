@@ -33,7 +33,7 @@ def command(
     Writes profiles, prompts, models, workflows, tools, policies and grants into DIRECTORY, ready to
     be edited, checked and published.
     """
-    from yoi_bundles.backend.scaffold import init_workspace
+    from yoi_bundles.author.scaffold import init_workspace
 
     identity = WorkspaceId.parse(workspace or _id_from(directory))
     written = init_workspace(directory, workspace=identity, name=name, force=force, minimal=minimal)

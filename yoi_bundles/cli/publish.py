@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from yoi_bundles import __version__
-from yoi_bundles.backend.git_answers import GitQuestion
+from yoi_bundles.author.git_answers import GitQuestion
 from yoi_bundles.cli.options import (
     PATH,
     Remote,
@@ -88,9 +88,9 @@ def _publish(
     """Publish; returns what came of it, and how many files there are."""
     # git answers while the rest is loaded.
     asked = GitQuestion(directory, asks_user=not words.author)
-    from yoi_bundles.backend.provenance import read_provenance
-    from yoi_bundles.backend.publisher import WorkspacePublisher
-    from yoi_bundles.backend.stat_cache import open_stat_cache
+    from yoi_bundles.author.provenance import read_provenance
+    from yoi_bundles.author.publisher import WorkspacePublisher
+    from yoi_bundles.author.stat_cache import open_stat_cache
     from yoi_bundles.model.ids import CommitId
 
     git = asked.wait()
@@ -120,7 +120,7 @@ def _publish(
 
 
 def _print_dry_run(directory: Path, *, is_json: bool) -> None:
-    from yoi_bundles.backend.source import read_workspace
+    from yoi_bundles.author.source import read_workspace
     from yoi_bundles.cli.output import print_json, say
     from yoi_bundles.content.check import check_files, raise_if_refused
     from yoi_bundles.store import compute_digest
@@ -135,7 +135,7 @@ def _print_dry_run(directory: Path, *, is_json: bool) -> None:
 
 
 def _signer(key: str) -> CommitSigner:
-    from yoi_bundles.backend.signing import AGENT, SshCommitSigner
+    from yoi_bundles.author.signing import AGENT, SshCommitSigner
 
     return SshCommitSigner(
         AGENT if key == AGENT else Path(key).expanduser(),

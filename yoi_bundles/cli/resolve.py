@@ -51,7 +51,7 @@ def command(
 
         if policy is None:
             raise InvalidInputError("--dir needs a host policy", hint="--policy FILE")
-        from yoi_bundles.backend.source import read_workspace
+        from yoi_bundles.author.source import read_workspace
 
         report = resolve_directory_files(
             read_workspace(directory).files,

@@ -38,7 +38,7 @@ PACKED_REFS = "packed-refs"
 
 
 _RACY_NANOSECONDS = 2_000_000_000
-"""Age a ref's file must have to be known by its stamp: see `yoi_bundles.backend.source`."""
+"""Age a ref's file must have to be known by its stamp: see `yoi_bundles.author.source`."""
 _KEPT_REFS = 4096
 _MAX_LOOSE = 64
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from yoi_bundles.backend.signing import SshCommitSigner
+from yoi_bundles.author.signing import SshCommitSigner
 from yoi_bundles.errors import UntrustedSignatureError
 from yoi_bundles.model.host_policy import TrustRules
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId

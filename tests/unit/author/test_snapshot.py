@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from yoi_bundles.backend import source
-from yoi_bundles.backend.source import RACY_NANOSECONDS, Snapshot, take_snapshot
+from yoi_bundles.author import source
+from yoi_bundles.author.source import RACY_NANOSECONDS, Snapshot, take_snapshot
 from yoi_bundles.errors import BundleError, TooLargeError
 from yoi_bundles.model.limits import Limits
 

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from yoi_bundles.backend.git_answers import GitAnswers, ask_git
-from yoi_bundles.backend.source import is_left_out
+from yoi_bundles.author.git_answers import GitAnswers, ask_git
+from yoi_bundles.author.source import is_left_out
 from yoi_bundles.content.material import redact
 from yoi_bundles.model.revision import Provenance
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import tomlkit
 from tomlkit.items import Table
 
-from yoi_bundles.backend.source import SCHEMA_DIRECTORY
+from yoi_bundles.author.source import SCHEMA_DIRECTORY
 from yoi_bundles.builtin import load_builtin_files
 from yoi_bundles.content.layout import MANIFEST_PATH
 from yoi_bundles.errors import InvalidInputError, StorageFullError, StoreError

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from yoi_bundles import errors
-from yoi_bundles.backend import scaffold
-from yoi_bundles.backend.scaffold import init_workspace
-from yoi_bundles.backend.source import read_workspace
+from yoi_bundles.author import scaffold
+from yoi_bundles.author.scaffold import init_workspace
+from yoi_bundles.author.source import read_workspace
 from yoi_bundles.builtin import load_builtin_files
 from yoi_bundles.content.check import check_files
 from yoi_bundles.content.schemas import json_schemas

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from house import TEAM
 
-from yoi_bundles.backend import publisher as module
-from yoi_bundles.backend.publisher import WorkspacePublisher
+from yoi_bundles.author import publisher as module
+from yoi_bundles.author.publisher import WorkspacePublisher
 from yoi_bundles.backend.publishing import open_publishing
 from yoi_bundles.errors import ForbiddenMaterialError, RevisionConflictError
 from yoi_bundles.model.ids import CommitId, RelativePath

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from yoi_bundles import errors
-from yoi_bundles.backend import git_answers, source
-from yoi_bundles.backend.provenance import find_public_uri, read_provenance
-from yoi_bundles.backend.source import read_workspace
+from yoi_bundles.author import git_answers, source
+from yoi_bundles.author.provenance import find_public_uri, read_provenance
+from yoi_bundles.author.source import read_workspace
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Provenance
 

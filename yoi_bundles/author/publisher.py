@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from yoi_bundles.backend.source import NOTHING, Snapshot, take_snapshot
-from yoi_bundles.backend.stat_cache import Published, StatCache
+from yoi_bundles.author.source import NOTHING, Snapshot, take_snapshot
+from yoi_bundles.author.stat_cache import Published, StatCache
 from yoi_bundles.content.check_all import verify_files
 from yoi_bundles.content.layout import MANIFEST_PATH
 from yoi_bundles.content.parse import parse_file
@@ -115,7 +115,7 @@ class WorkspacePublisher:
                 expected=expected,
             )
             if sign is not None:
-                from yoi_bundles.backend.signed_request import sign_request
+                from yoi_bundles.author.signed_request import sign_request
 
                 request = sign_request(
                     request,

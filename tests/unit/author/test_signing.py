@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from signing_keys import Keys, needs_ssh
 
-from yoi_bundles.backend.signing import AGENT, SshCommitSigner
+from yoi_bundles.author.signing import AGENT, SshCommitSigner
 from yoi_bundles.errors import InvalidInputError
 
 pytestmark = needs_ssh
