@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from yoi_bundles.author.source import Snapshot, Stamp
-from yoi_bundles.backend.kept_file import read_kept, write_kept
-from yoi_bundles.backend.rules_id import find_rules_id
 from yoi_bundles.errors import InvalidInputError
+from yoi_bundles.kept.file import read_kept, write_kept
+from yoi_bundles.kept.rules_id import find_rules_id
 from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 

@@ -11,10 +11,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from yoi_bundles.backend.kept_file import read_kept, write_kept
-from yoi_bundles.backend.rules_id import find_rules_id
 from yoi_bundles.content.kept import KeptCheck
 from yoi_bundles.errors import InvalidInputError
+from yoi_bundles.kept.file import read_kept, write_kept
+from yoi_bundles.kept.rules_id import find_rules_id
 from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import Limits

@@ -7,7 +7,7 @@ import json
 import pytest
 from house import TEAM, publish_request, workspace_files
 
-from yoi_bundles.backend import kept_checks, kept_file
+from yoi_bundles.backend import kept_checks
 from yoi_bundles.backend.publishing import open_publishing
 from yoi_bundles.content import check_tree as check_tree_module
 from yoi_bundles.content.check import check_files
@@ -20,6 +20,7 @@ from yoi_bundles.errors import (
     TooLargeError,
     UnsupportedDeclarationError,
 )
+from yoi_bundles.kept import file as kept_file
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.store import Repository

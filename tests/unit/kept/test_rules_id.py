@@ -6,7 +6,7 @@ from pathlib import Path
 import pydantic
 import pytest
 
-from yoi_bundles.backend import rules_id
+from yoi_bundles.kept import rules_id
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 
 
