@@ -19,8 +19,8 @@ from typing import Any
 import click
 import pytest
 
+from yoi_bundles.ledger.credentials import TOKEN_PREFIX, Credentials
 from yoi_bundles.model.texts import UNSEEN
-from yoi_bundles.wire.credentials import TOKEN_PREFIX, Credentials
 from yoi_bundles.wire.http import Answer, HttpClient
 
 SECRET_VALUE = "canary-model-key-value"

@@ -10,10 +10,10 @@ from yoi_bundles.backend.registry import KnownRuntime, Registry, Reported, Runti
 from yoi_bundles.backend.sync import PushTokens
 from yoi_bundles.backend.verdicts import Verdicts
 from yoi_bundles.errors import BundleMissingError, ForbiddenError, InvalidInputError
+from yoi_bundles.ledger.group_commit import Entry
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
 from yoi_bundles.model.visibility import VisibilityPolicy
-from yoi_bundles.wire.group_commit import Entry
 from yoi_bundles.wire.messages import (
     BundleOnRuntime,
     BundleStatus,

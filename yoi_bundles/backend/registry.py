@@ -36,12 +36,12 @@ from yoi_bundles.errors import (
     InvalidInputError,
     RevisionConflictError,
 )
+from yoi_bundles.ledger.cache import EpochCache
+from yoi_bundles.ledger.credentials import Credentials
+from yoi_bundles.ledger.database import Database
+from yoi_bundles.ledger.group_commit import GroupCommit
 from yoi_bundles.model.ids import ContentHash, Digest, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
-from yoi_bundles.wire.credentials import Credentials
-from yoi_bundles.wire.database import Database
-from yoi_bundles.wire.epoch import EpochCache
-from yoi_bundles.wire.group_commit import GroupCommit
 from yoi_bundles.wire.messages import (
     BundleOnRuntime,
     NackReason,

@@ -18,8 +18,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from yoi_bundles.ledger.credentials import credential_tables
 from yoi_bundles.model.ids import RuntimeId
-from yoi_bundles.wire.credentials import credential_tables
 from yoi_bundles.wire.messages import BundleOnRuntime
 
 TABLES = MetaData()

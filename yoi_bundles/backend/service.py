@@ -26,12 +26,12 @@ from yoi_bundles.errors import (
     StoreError,
     WorkspaceNotVisibleError,
 )
+from yoi_bundles.ledger.credentials import Credentials
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.visibility import VisibilityPolicy
 from yoi_bundles.store import create_data_directory
-from yoi_bundles.wire.credentials import Credentials
 from yoi_bundles.wire.errands import Errands, share_heap
 from yoi_bundles.wire.messages import BrowserOverview, SyncOutcome, SyncReply, SyncRequest
 from yoi_bundles.wire.revision_messages import ChannelView

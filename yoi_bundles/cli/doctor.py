@@ -125,7 +125,7 @@ def _visibility(visibility: Path | None) -> Check:
 def _databases(data: Path) -> Iterator[Check]:
     from sqlalchemy import MetaData
 
-    from yoi_bundles.wire.database import Database
+    from yoi_bundles.ledger.database import Database
 
     for file in (data / "backend" / "registry.sqlite3", data / "runtime" / "catalog.sqlite3"):
         if not file.is_file():

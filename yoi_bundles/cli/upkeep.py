@@ -159,8 +159,8 @@ def runtime_repair(*, workspace: str | None, is_catalog: bool, data: Path, is_js
 
 
 def _salvage(data: Path) -> dict[str, int]:
+    from yoi_bundles.ledger.salvage import salvage_database
     from yoi_bundles.runtime.tables import TABLES
-    from yoi_bundles.wire.salvage import salvage_database
 
     return salvage_database(data / "runtime" / "catalog.sqlite3", TABLES)
 

@@ -27,16 +27,16 @@ from yoi_bundles.errors import (
     RevisionConflictError,
     StoreCorruptError,
 )
+from yoi_bundles.ledger.cache import EpochCache
+from yoi_bundles.ledger.credentials import Credentials
+from yoi_bundles.ledger.database import Database
+from yoi_bundles.ledger.statements import Statement
 from yoi_bundles.model.canonical import canonical_hash
 from yoi_bundles.model.ids import CommitId, ContentHash, Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.model.spec import Decision, Receipt, ResolvedWorkerSpec
 from yoi_bundles.runtime.tables import BUNDLES, CONTACTS, CREDENTIALS, NEWEST, TABLES, WORKERS
-from yoi_bundles.wire.credentials import Credentials
-from yoi_bundles.wire.database import Database
-from yoi_bundles.wire.epoch import EpochCache
 from yoi_bundles.wire.messages import NackReason
-from yoi_bundles.wire.statement import Statement
 from yoi_bundles.wire.worker_messages import WorkerView
 
 KEPT_NEWEST = 1024

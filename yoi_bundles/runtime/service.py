@@ -10,6 +10,7 @@ from typing import Self
 
 from yoi_bundles import __version__
 from yoi_bundles.errors import BundleError, StoreError
+from yoi_bundles.ledger.credentials import Credentials
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.host_policy import RUNTIME_FEATURES, HostPolicy
 from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId, WorkspaceId
@@ -23,7 +24,6 @@ from yoi_bundles.runtime.signatures import digest_trust
 from yoi_bundles.runtime.trust import verify_fresh
 from yoi_bundles.runtime.workers import Workers
 from yoi_bundles.store import create_data_directory
-from yoi_bundles.wire.credentials import Credentials
 from yoi_bundles.wire.errands import share_heap
 from yoi_bundles.wire.messages import (
     BundleList,

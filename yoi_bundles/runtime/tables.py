@@ -1,13 +1,13 @@
 """The tables of a Runtime's SQLite database.
 
-A column that a later version adds may be empty: `yoi_bundles.wire.database` adds it by itself.
+A column that a later version adds may be empty: `yoi_bundles.ledger.database` adds it by itself.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import Column, Integer, MetaData, PrimaryKeyConstraint, String, Table
 
-from yoi_bundles.wire.credentials import credential_tables
+from yoi_bundles.ledger.credentials import credential_tables
 
 TABLES = MetaData()
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from yoi_bundles.errors import BundleError, BundleMissingError, StorageFullError
-from yoi_bundles.wire.group_commit import GroupCommit
+from yoi_bundles.ledger.group_commit import GroupCommit
 
 WAIT_SECONDS = 20
 

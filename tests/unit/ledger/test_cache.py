@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select
 
 from yoi_bundles.errors import StoreError
-from yoi_bundles.wire.database import Database
-from yoi_bundles.wire.epoch import EpochCache
+from yoi_bundles.ledger.cache import EpochCache
+from yoi_bundles.ledger.database import Database
 
 TABLES = MetaData()
 ROWS = Table("rows", TABLES, Column("number", Integer, primary_key=True))

@@ -12,8 +12,8 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 from sqlalchemy.exc import InvalidRequestError
 
 from yoi_bundles.errors import StorageFullError, StoreCorruptError, StoreError
-from yoi_bundles.wire import database as module
-from yoi_bundles.wire.database import Database, translated
+from yoi_bundles.ledger import database as module
+from yoi_bundles.ledger.database import Database, translated
 
 TABLES = MetaData()
 ROWS = Table("rows", TABLES, Column("number", Integer, primary_key=True))
@@ -145,7 +145,7 @@ import resource, signal, sys
 from pathlib import Path
 from sqlalchemy import insert, Column, LargeBinary, MetaData, Table, select, func
 from yoi_bundles.errors import BundleError
-from yoi_bundles.wire.database import Database
+from yoi_bundles.ledger.database import Database
 tables = MetaData()
 blobs = Table("blobs", tables, Column("data", LargeBinary))
 database = Database(Path(sys.argv[1]), tables)

@@ -15,8 +15,8 @@ from yoi_bundles.errors import (
     RevisionConflictError,
     UnauthenticatedError,
 )
-from yoi_bundles.wire.credentials import Credentials, credential_tables, hash_token
-from yoi_bundles.wire.database import Database
+from yoi_bundles.ledger.credentials import Credentials, credential_tables, hash_token
+from yoi_bundles.ledger.database import Database
 
 TABLES = MetaData()
 CREDENTIALS = credential_tables(TABLES)

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import MetaData, Table, insert
 
 from yoi_bundles.errors import BundleMissingError, StoreError
-from yoi_bundles.wire.database import Database
+from yoi_bundles.ledger.database import Database
 
 _BESIDE = ("", "-wal", "-shm")
 

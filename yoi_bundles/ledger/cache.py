@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Hashable
 from typing import Generic, NamedTuple, TypeVar
 
-from yoi_bundles.wire.database import Database
+from yoi_bundles.ledger.database import Database
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
