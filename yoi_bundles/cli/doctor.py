@@ -143,7 +143,7 @@ def _databases(data: Path) -> Iterator[Check]:
 
 
 def _repositories(data: Path) -> Iterator[Check]:
-    from yoi_bundles.runtime.audit import audit_data
+    from yoi_bundles.upkeep.verification import audit_data
 
     try:
         reports = audit_data(data, tell=lambda what: note_work(f"verifying {what} …"))

@@ -16,7 +16,7 @@ from yoi_bundles.model.ids import WorkspaceId
 
 if TYPE_CHECKING:
     from yoi_bundles.model.host_policy import TrustRules
-    from yoi_bundles.runtime.signature_audit import SignatureReport
+    from yoi_bundles.upkeep.signature_verification import SignatureReport
 
 
 @click.command("verify")
@@ -51,8 +51,8 @@ def command(
     that one, with REVISION only at that revision. With --signatures it also says who signed each
     revision. Exit code 6: something is damaged, or not signed as it must be.
     """
-    from yoi_bundles.runtime.audit import audit_data
-    from yoi_bundles.runtime.signature_audit import audit_signatures
+    from yoi_bundles.upkeep.signature_verification import audit_signatures
+    from yoi_bundles.upkeep.verification import audit_data
 
     if is_all and workspace is not None:
         raise click.UsageError("--all is everything: name no WORKSPACE")

@@ -7,8 +7,8 @@ from house import OTHER, TEAM, Clock, publish_request, workspace_files
 
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.errors import BundleMissingError
-from yoi_bundles.runtime.audit import audit_data
 from yoi_bundles.runtime.service import Runtime
+from yoi_bundles.upkeep.verification import audit_data
 
 
 @pytest.fixture
