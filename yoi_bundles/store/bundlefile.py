@@ -13,7 +13,9 @@ from typing import BinaryIO
 from yoi_bundles.errors import MalformedBundleError, TooLargeError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.store.refs import MAIN_REF
+
+MAIN_REF = "refs/heads/main"
+"""The one ref of a workspace's revisions, in a repository and in a bundle file."""
 
 _SIGNATURE = b"# v3 git bundle\n"
 _FORMAT = b"@object-format=sha256"

@@ -19,10 +19,9 @@ from yoi_bundles.errors import (
     StoreError,
     TooLargeError,
 )
+from yoi_bundles.store.signals import SIGNALS
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-SIGNALS = (KeyboardInterrupt, SystemExit, GeneratorExit)
-"""What the interpreter says to the program; passes every border."""
 
 
 def translate_os_error(action: str, error: OSError) -> StoreError:

@@ -15,6 +15,7 @@ from pathlib import Path
 from yoi_bundles.errors import InvalidInputError, StoreCorruptError, StoreError, VerificationError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.store.audit import Audit
+from yoi_bundles.store.bundlefile import MAIN_REF
 from yoi_bundles.store.commits import parse_commit
 from yoi_bundles.store.damage import (
     find_damaged_loose,
@@ -35,9 +36,9 @@ from yoi_bundles.store.maintenance import remove_packs
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid, hash_object, parse_tree
 from yoi_bundles.store.protocol import MendReport, ObjectSource, Witness
-from yoi_bundles.store.publish import write_pack
 from yoi_bundles.store.refmending import RefMender
-from yoi_bundles.store.refs import MAIN_REF, RefStore
+from yoi_bundles.store.refs import RefStore
+from yoi_bundles.store.written import write_pack
 
 
 class Mender:

@@ -5,22 +5,14 @@ Source: docs/adr/0003; docs/format.md, "Order of writes".
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TypeAlias
-
 from yoi_bundles.errors import RevisionConflictError, StoreCorruptError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft
 from yoi_bundles.store.commits import encode_commit, hash_commit, insert_signature
 from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.objects import Kind, Oid
-from yoi_bundles.store.packwriter import PackEntry, PackWriter
 from yoi_bundles.store.trees import BuiltTree, compare_trees
-
-NewObjects: TypeAlias = Mapping[Oid, tuple[Kind, bytes]]
-"""Objects to write, commit first."""
+from yoi_bundles.store.written import NewObjects
 
 
 def encode_draft(
@@ -98,23 +90,3 @@ def collect_new_objects(
             raise StoreCorruptError("an object of the base is missing", object=oid.hex())
         found[oid] = tree.objects[oid]
     return found
-
-
-def write_pack(path: Path, objects: NewObjects) -> tuple[bytes, list[PackEntry]]:
-    """Write whole objects as one pack and make its bytes durable.
-
-    Returns:
-        The pack's checksum and its entries.
-
-    Raises:
-        OSError: Writing failed.
-    """
-    with path.open("wb") as file:
-        pack = PackWriter(file, len(objects))
-        for oid, (kind, data) in objects.items():
-            pack.add(oid, kind, data)
-        checksum = pack.finish()
-        file.flush()
-        os.fsync(file.fileno())
-    path.chmod(0o444)
-    return checksum, pack.entries

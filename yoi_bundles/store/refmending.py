@@ -13,6 +13,7 @@ from yoi_bundles.errors import StoreCorruptError, StoreError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store.boundary import SHALLOW
+from yoi_bundles.store.bundlefile import MAIN_REF
 from yoi_bundles.store.damage import set_aside
 from yoi_bundles.store.files import replace_file, sync_directory
 from yoi_bundles.store.history import History
@@ -20,7 +21,6 @@ from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.protocol import Witness
 from yoi_bundles.store.refs import (
     BUNDLES,
-    MAIN_REF,
     PACKED_REFS,
     RefStore,
     bundle_ref,

@@ -32,7 +32,6 @@ _DIGEST = re.compile(Digest.pattern)
 _ANY_REF = re.compile(r"refs/[!-~]+(?<!\.lock)")
 _LOCK_PATIENCE_SECONDS = 5.0
 _LOCK_PAUSE_SECONDS = 0.005
-MAIN_REF = "refs/heads/main"
 BUNDLES = "refs/bundles/"
 PACKED_REFS = "packed-refs"
 
