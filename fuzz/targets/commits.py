@@ -18,8 +18,13 @@ from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import KIB, Limits
 from yoi_bundles.model.revision import Provenance
 from yoi_bundles.runtime.signatures import split_signature
-from yoi_bundles.store.commits import ParsedCommit, encode_commit, insert_signature, parse_commit
-from yoi_bundles.store.objects import Kind
+from yoi_bundles.store.tree.commits import (
+    ParsedCommit,
+    encode_commit,
+    insert_signature,
+    parse_commit,
+)
+from yoi_bundles.store.tree.objects import Kind
 
 LIMITS = Limits(commit_bytes=3 * KIB)
 _CODES = frozenset({"malformed_bundle", "too_large", "unsupported_declaration"})

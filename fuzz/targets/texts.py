@@ -23,8 +23,8 @@ from yoi_bundles.model.paths import parse_tree_path
 from yoi_bundles.model.request import BundleRef, CreateWorkerRequest, Intent
 from yoi_bundles.resolve import resolve
 from yoi_bundles.runtime.policy_text import parse_host_policy, receive_limits
-from yoi_bundles.store.objects import Kind, parse_tree
-from yoi_bundles.store.trees import build_tree
+from yoi_bundles.store.tree.objects import Kind, parse_tree
+from yoi_bundles.store.tree.trees import build_tree
 
 TOKEN = "ghp_" + "a1B2c3D4e5" * 3 + "f6G7h8"
 """A made-up secret; wherever a file holds it, no finding may."""

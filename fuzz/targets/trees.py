@@ -12,7 +12,7 @@ from dulwich.objects import ShaFile, Tree
 from fuzz.hostile import objects_in, split_upload, uploads
 from fuzz.target import Target, must, must_equal
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store.objects import Kind, encode_tree, hash_object, parse_tree
+from yoi_bundles.store.tree.objects import Kind, encode_tree, hash_object, parse_tree
 
 LIMITS = Limits(tree_entries=20, name_bytes=40)
 _NEVER = frozenset("/\\:\0") | {chr(code) for code in (*range(32), *range(127, 160))}

@@ -16,9 +16,9 @@ from store_factories import (
 from yoi_bundles.errors import BundleError
 from yoi_bundles.store import Repository
 from yoi_bundles.store.deltas import encode_delta
-from yoi_bundles.store.objects import Kind, hash_object
 from yoi_bundles.store.packindex import encode_pack_index
 from yoi_bundles.store.packwriter import PackEntry, PackWriter
+from yoi_bundles.store.tree.objects import Kind, hash_object
 
 pytestmark = pytest.mark.needs_git
 

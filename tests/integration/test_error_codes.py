@@ -43,7 +43,7 @@ from yoi_bundles.model.ids import ChannelName, Digest, RelativePath, RuntimeId, 
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.runtime.app import create_app as runtime_app
 from yoi_bundles.runtime.service import Runtime
-from yoi_bundles.store.objects import Kind
+from yoi_bundles.store.tree.objects import Kind
 from yoi_bundles.wire.backend_client import BackendClient
 from yoi_bundles.wire.http import ClientLimits, HttpClient
 from yoi_bundles.wire.messages import RegisterRuntime

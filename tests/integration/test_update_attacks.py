@@ -28,7 +28,7 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.store import Repository, parse_commit
-from yoi_bundles.store.commits import insert_signature
+from yoi_bundles.store.tree.commits import insert_signature
 
 pytestmark = needs_ssh
 TOP = 2**53 - 1

@@ -15,8 +15,9 @@ from store_factories import WORKSPACE, Forge, receive
 
 from yoi_bundles.errors import BundleError
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.store import Repository, closure, directories, encode_bundle_header
-from yoi_bundles.store.objects import Kind, TreeEntry, encode_tree, hash_object
+from yoi_bundles.store import Repository, closure, encode_bundle_header
+from yoi_bundles.store.tree import directories
+from yoi_bundles.store.tree.objects import Kind, TreeEntry, encode_tree, hash_object
 
 SAFE = ["a", "b", "c", "d", "e", "\u00e9", "f", "g"]
 ODD = ["A", "con", ".git", "long" * 12]

@@ -19,7 +19,7 @@ from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.store.measures import Measure
-from yoi_bundles.store.objects import Oid
+from yoi_bundles.store.tree.objects import Oid
 
 _MAGIC = b"yoi-bundles checked tree 2\n"
 _FIELDS = Finding.__slots__

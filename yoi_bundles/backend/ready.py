@@ -17,7 +17,7 @@ from yoi_bundles.backend.registry import RuntimeIdentity
 from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, CommitId, Digest, WorkspaceId
 from yoi_bundles.store import WorkspaceRepositories
-from yoi_bundles.store.bundlefile import MAIN_REF
+from yoi_bundles.store.tree.bundle_file import MAIN_REF
 from yoi_bundles.wire.revision_messages import ChannelView
 
 MAX_HAVES = 64

@@ -9,14 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from yoi_bundles.store.bundlefile import (
-        BundleFileInfo,
-        BundleHeader,
-        encode_bundle_header,
-        read_bundle_header,
-    )
     from yoi_bundles.store.checkout import Checkout, CheckoutArea
-    from yoi_bundles.store.commits import ParsedCommit, encode_commit, parse_commit
     from yoi_bundles.store.layout import create_data_directory
     from yoi_bundles.store.protocol import (
         UNSET,
@@ -38,7 +31,14 @@ if TYPE_CHECKING:
     from yoi_bundles.store.sources import open_source
     from yoi_bundles.store.spelling import get_spelled_revision
     from yoi_bundles.store.transfer import receive_bundle
-    from yoi_bundles.store.trees import compute_digest
+    from yoi_bundles.store.tree.bundle_file import (
+        BundleFileInfo,
+        BundleHeader,
+        encode_bundle_header,
+        read_bundle_header,
+    )
+    from yoi_bundles.store.tree.commits import ParsedCommit, encode_commit, parse_commit
+    from yoi_bundles.store.tree.trees import compute_digest
     from yoi_bundles.store.workspaces import WorkspaceRepositories
 
 __all__ = [
@@ -75,15 +75,15 @@ __all__ = [
 ]
 
 _MODULES = {
-    "BundleFileInfo": "bundlefile",
-    "BundleHeader": "bundlefile",
-    "encode_bundle_header": "bundlefile",
-    "read_bundle_header": "bundlefile",
+    "BundleFileInfo": "tree.bundle_file",
+    "BundleHeader": "tree.bundle_file",
+    "encode_bundle_header": "tree.bundle_file",
+    "read_bundle_header": "tree.bundle_file",
     "Checkout": "checkout",
     "CheckoutArea": "checkout",
-    "ParsedCommit": "commits",
-    "encode_commit": "commits",
-    "parse_commit": "commits",
+    "ParsedCommit": "tree.commits",
+    "encode_commit": "tree.commits",
+    "parse_commit": "tree.commits",
     "create_data_directory": "layout",
     "UNSET": "protocol",
     "BundleStore": "protocol",
@@ -103,7 +103,7 @@ _MODULES = {
     "open_source": "sources",
     "get_spelled_revision": "spelling",
     "receive_bundle": "transfer",
-    "compute_digest": "trees",
+    "compute_digest": "tree.trees",
     "WorkspaceRepositories": "workspaces",
 }
 """Name → the module of this package that has it."""

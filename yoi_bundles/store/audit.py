@@ -16,9 +16,9 @@ from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.history import History
 from yoi_bundles.store.layout import find_layout_fault
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.objects import Kind, Oid, parse_tree
 from yoi_bundles.store.protocol import StoreProblem, VerifyReport
 from yoi_bundles.store.refs import RefStore
+from yoi_bundles.store.tree.objects import Kind, Oid, parse_tree
 
 
 class Audit:

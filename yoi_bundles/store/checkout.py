@@ -33,8 +33,8 @@ from yoi_bundles.store.files import (
     sync_directory,
     write_new_file,
 )
-from yoi_bundles.store.objects import Kind, hash_object
-from yoi_bundles.store.trees import compute_root
+from yoi_bundles.store.tree.objects import Kind, hash_object
+from yoi_bundles.store.tree.trees import compute_root
 
 _LOCK_FILE = "yoi.lock"
 _INDEX_SUFFIX = ".index.json"

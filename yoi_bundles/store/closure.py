@@ -18,19 +18,19 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.store.directories import (
+from yoi_bundles.store.history import History
+from yoi_bundles.store.measures import Measure, MeasureBook, add_measures
+from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.packreader import ReceivedPack
+from yoi_bundles.store.tree.directories import (
     ROW_COST_BYTES,
     Directory,
     Step,
     directory_of,
     parse_directory,
 )
-from yoi_bundles.store.history import History
-from yoi_bundles.store.measures import Measure, MeasureBook, add_measures
-from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.objects import Kind, Oid, TreeEntry
-from yoi_bundles.store.packreader import ReceivedPack
-from yoi_bundles.store.trees import compare_trees
+from yoi_bundles.store.tree.objects import Kind, Oid, TreeEntry
+from yoi_bundles.store.tree.trees import compare_trees
 
 _MAX_PARSED_TREES = 20_000
 _MAX_PARSED_ENTRIES = 100_000

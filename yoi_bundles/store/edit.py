@@ -14,7 +14,7 @@ from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.paths import parse_tree_path, verify_siblings
 from yoi_bundles.store.measures import Measure, MeasureBook, add_measures
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.objects import (
+from yoi_bundles.store.tree.objects import (
     EMPTY_TREE,
     Kind,
     Oid,
@@ -22,7 +22,7 @@ from yoi_bundles.store.objects import (
     encode_tree,
     hash_object,
 )
-from yoi_bundles.store.trees import BuiltTree, TreeLoader, build_tree
+from yoi_bundles.store.tree.trees import BuiltTree, TreeLoader, build_tree
 
 _Changes: TypeAlias = "dict[str, Oid | _Changes | None]"
 """Name → new blob, None for a file that goes, or the changes below a directory."""

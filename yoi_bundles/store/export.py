@@ -18,21 +18,21 @@ from typing import BinaryIO, NamedTuple
 from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.store.bundlefile import (
-    BundleFileInfo,
-    encode_bundle_header,
-    read_bundle_header,
-)
 from yoi_bundles.store.deltas import encode_delta
 from yoi_bundles.store.faults import storage_faults, verification_faults
 from yoi_bundles.store.history import History
 from yoi_bundles.store.mapped import map_file
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.objects import Kind, Oid
 from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.packwriter import PackWriter
 from yoi_bundles.store.similar import SimilarFiles, kind_of
-from yoi_bundles.store.trees import compare_trees
+from yoi_bundles.store.tree.bundle_file import (
+    BundleFileInfo,
+    encode_bundle_header,
+    read_bundle_header,
+)
+from yoi_bundles.store.tree.objects import Kind, Oid
+from yoi_bundles.store.tree.trees import compare_trees
 
 _MAX_DELTA_DEPTH = 50
 _MAX_DELTA_BYTES = 2 * 1024 * 1024

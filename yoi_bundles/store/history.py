@@ -17,11 +17,11 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import ReceivedCommit, Revision
-from yoi_bundles.store.bundlefile import MAIN_REF
-from yoi_bundles.store.commits import parse_commit
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.objects import Kind
 from yoi_bundles.store.refs import RefStore, bundle_ref
+from yoi_bundles.store.tree.bundle_file import MAIN_REF
+from yoi_bundles.store.tree.commits import parse_commit
+from yoi_bundles.store.tree.objects import Kind
 
 _CACHED_REVISIONS = 4096
 

@@ -15,7 +15,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from yoi_bundles.store.mapped import read_slices
-from yoi_bundles.store.objects import OID_BYTES
 from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.packwriter import (
     PACK_HEADER_BYTES,
@@ -23,6 +22,7 @@ from yoi_bundles.store.packwriter import (
     encode_entry_header,
     encode_pack_header,
 )
+from yoi_bundles.store.tree.objects import OID_BYTES
 
 
 def write_received_pack(path: Path, pack: ReceivedPack) -> tuple[bytes, list[PackEntry]]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from yoi_bundles.errors import BundleMissingError, InvalidInputError, StoreCorruptError
 from yoi_bundles.model.ids import WorkspaceId
-from yoi_bundles.store.bundlefile import MAIN_REF
 from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.files import make_directories, replace_file, sync_directory, write_new_file
+from yoi_bundles.store.tree.bundle_file import MAIN_REF
 
 LOCK_FILE = "yoi.lock"
 QUARANTINE = "quarantine"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from yoi_bundles.errors import ForbiddenPathError, TooLargeError
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.objects import Oid, TreeEntry
+from yoi_bundles.store.tree.objects import Oid, TreeEntry
 
 _MAX_MEASURES = 100_000
 

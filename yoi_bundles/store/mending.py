@@ -15,8 +15,6 @@ from pathlib import Path
 from yoi_bundles.errors import InvalidInputError, StoreCorruptError, StoreError, VerificationError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.store.audit import Audit
-from yoi_bundles.store.bundlefile import MAIN_REF
-from yoi_bundles.store.commits import parse_commit
 from yoi_bundles.store.damage import (
     find_damaged_loose,
     find_damaged_packs,
@@ -34,10 +32,12 @@ from yoi_bundles.store.lacking import DAMAGED, LACKING, find_lacking, list_set_a
 from yoi_bundles.store.layout import mend_layout
 from yoi_bundles.store.maintenance import remove_packs
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.objects import Kind, Oid, hash_object, parse_tree
 from yoi_bundles.store.protocol import MendReport, ObjectSource, Witness
 from yoi_bundles.store.refmending import RefMender
 from yoi_bundles.store.refs import RefStore
+from yoi_bundles.store.tree.bundle_file import MAIN_REF
+from yoi_bundles.store.tree.commits import parse_commit
+from yoi_bundles.store.tree.objects import Kind, Oid, hash_object, parse_tree
 from yoi_bundles.store.written import write_pack
 
 

@@ -6,8 +6,8 @@ Source: gitformat-pack, "Size encoding" and "Deltified representation".
 from __future__ import annotations
 
 from yoi_bundles.errors import MalformedBundleError
-from yoi_bundles.store.objects import OID_BYTES
 from yoi_bundles.store.packwriter import OFS_DELTA, REF_DELTA
+from yoi_bundles.store.tree.objects import OID_BYTES
 
 
 def read_entry_header(view: memoryview, position: int) -> tuple[int, int, int]:

@@ -10,8 +10,8 @@ from hashlib import sha256
 from itertools import accumulate
 
 from yoi_bundles.errors import StoreCorruptError
-from yoi_bundles.store.objects import OID_BYTES, Oid
 from yoi_bundles.store.packwriter import PackEntry
+from yoi_bundles.store.tree.objects import OID_BYTES, Oid
 
 _LARGE = 1 << 31
 _MAGIC = b"\xfftOc\0\0\0\x02"

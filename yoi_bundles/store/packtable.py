@@ -6,8 +6,8 @@ from array import array
 from bisect import bisect_left
 
 from yoi_bundles.errors import MalformedBundleError
-from yoi_bundles.store.objects import Oid
 from yoi_bundles.store.packwriter import PackEntry
+from yoi_bundles.store.tree.objects import Oid
 
 
 class PackTable:

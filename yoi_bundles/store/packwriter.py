@@ -9,7 +9,7 @@ import zlib
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
-from yoi_bundles.store.objects import Oid
+from yoi_bundles.store.tree.objects import Oid
 
 OFS_DELTA = 6
 REF_DELTA = 7

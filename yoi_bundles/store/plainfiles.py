@@ -6,7 +6,7 @@ Source: docs/adr/0022-one-look-at-what-is-received.md.
 from __future__ import annotations
 
 from yoi_bundles.model.tree import PlainCheck
-from yoi_bundles.store.objects import Oid
+from yoi_bundles.store.tree.objects import Oid
 
 _BATCH_BYTES = 64 * 1024
 """What waits is asked about when it is as long; one file may be longer."""

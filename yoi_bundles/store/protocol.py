@@ -22,8 +22,8 @@ from yoi_bundles.model.revision import (
 from yoi_bundles.model.tree import ContentCheck, PlainCheck, TreeChange, TreeReader
 
 if TYPE_CHECKING:
-    from yoi_bundles.store.bundlefile import BundleFileInfo
     from yoi_bundles.store.quarantine import Upload
+    from yoi_bundles.store.tree.bundle_file import BundleFileInfo
 
 
 class Unset(Enum):

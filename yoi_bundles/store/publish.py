@@ -8,10 +8,10 @@ from __future__ import annotations
 from yoi_bundles.errors import RevisionConflictError, StoreCorruptError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft
-from yoi_bundles.store.commits import encode_commit, hash_commit, insert_signature
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.objects import Kind, Oid
-from yoi_bundles.store.trees import BuiltTree, compare_trees
+from yoi_bundles.store.tree.commits import encode_commit, hash_commit, insert_signature
+from yoi_bundles.store.tree.objects import Kind, Oid
+from yoi_bundles.store.tree.trees import BuiltTree, compare_trees
 from yoi_bundles.store.written import NewObjects
 
 

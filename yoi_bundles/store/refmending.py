@@ -13,7 +13,6 @@ from yoi_bundles.errors import StoreCorruptError, StoreError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store.boundary import SHALLOW
-from yoi_bundles.store.bundlefile import MAIN_REF
 from yoi_bundles.store.damage import set_aside
 from yoi_bundles.store.files import replace_file, sync_directory
 from yoi_bundles.store.history import History
@@ -27,6 +26,7 @@ from yoi_bundles.store.refs import (
     encode_packed,
     parse_packed,
 )
+from yoi_bundles.store.tree.bundle_file import MAIN_REF
 
 
 class RefMender:

@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from yoi_bundles.store.objects import Oid
+from yoi_bundles.store.tree.objects import Oid
 
 _OVERHEAD_BYTES = 200
 """What remembering an object takes beside its bytes."""

@@ -34,7 +34,6 @@ from yoi_bundles.store.lacking import find_lacking, list_set_aside
 from yoi_bundles.store.layout import LOCK_FILE, QUARANTINE, create_layout, read_workspace
 from yoi_bundles.store.measures import Measure, MeasureBook
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.objects import Oid
 from yoi_bundles.store.protocol import (
     NOBODY,
     UNSET,
@@ -52,14 +51,15 @@ from yoi_bundles.store.readers import built_tree, stored_tree
 from yoi_bundles.store.recovery import recover_repository
 from yoi_bundles.store.refs import RefStore
 from yoi_bundles.store.tidying import Tidying
-from yoi_bundles.store.trees import list_changes
+from yoi_bundles.store.tree.objects import Oid
+from yoi_bundles.store.tree.trees import list_changes
 from yoi_bundles.store.writer import Writer
 
 if TYPE_CHECKING:
-    from yoi_bundles.store.bundlefile import BundleFileInfo
     from yoi_bundles.store.export import BundleWriter
     from yoi_bundles.store.mending import Mender
     from yoi_bundles.store.quarantine import Upload
+    from yoi_bundles.store.tree.bundle_file import BundleFileInfo
 
 
 class Repository(AbstractContextManager["Repository"]):

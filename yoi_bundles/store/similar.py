@@ -16,11 +16,11 @@ from operator import itemgetter
 from pathlib import Path
 
 from yoi_bundles.store.deltas import DeltaBase
-from yoi_bundles.store.objects import OID_BYTES, Kind, Oid
 from yoi_bundles.store.packheaders import find_stream
 from yoi_bundles.store.packreader import ReceivedPack
 from yoi_bundles.store.packwriter import deflate_delta
 from yoi_bundles.store.remembered import Known, Packed, RememberedPacking
+from yoi_bundles.store.tree.objects import OID_BYTES, Kind, Oid
 
 _WINDOW = 10
 _MAX_DEPTH = 16

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from yoi_bundles.store.objects import Kind, Oid
 from yoi_bundles.store.packwriter import PackEntry, PackWriter
+from yoi_bundles.store.tree.objects import Kind, Oid
 
 NewObjects: TypeAlias = Mapping[Oid, tuple[Kind, bytes]]
 """Objects to write, commit first."""

@@ -11,8 +11,8 @@ from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.paths import verify_paths
 from yoi_bundles.store.edit import edit_tree
-from yoi_bundles.store.objects import parse_tree
-from yoi_bundles.store.trees import build_tree
+from yoi_bundles.store.tree.objects import parse_tree
+from yoi_bundles.store.tree.trees import build_tree
 
 PATHS = st.sampled_from(["a", "b", "c/a", "c/b", "c/d/a", "c/d/b", "e/a", "e/f/g/h"])
 FILES = st.dictionaries(PATHS, st.sampled_from([b"", b"x\n", b"y\n"]), max_size=8)

@@ -17,8 +17,8 @@ from yoi_bundles.errors import MalformedBundleError
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.store import Repository, remembered, similar
 from yoi_bundles.store.deltas import apply_delta
-from yoi_bundles.store.objects import Kind, hash_object
 from yoi_bundles.store.similar import SimilarFiles
+from yoi_bundles.store.tree.objects import Kind, hash_object
 
 WORDS = [f"word{n}" for n in range(60)]
 

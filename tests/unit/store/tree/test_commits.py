@@ -13,7 +13,12 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store.commits import encode_commit, hash_commit, normalise_message, parse_commit
+from yoi_bundles.store.tree.commits import (
+    encode_commit,
+    hash_commit,
+    normalise_message,
+    parse_commit,
+)
 
 DIGEST = Digest("ab" * 32)
 PARENT = CommitId("cd" * 32)

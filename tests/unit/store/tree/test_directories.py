@@ -7,13 +7,13 @@ from store_factories import raw_tree
 
 from yoi_bundles.errors import BundleError, ForbiddenPathError, MalformedBundleError, TooLargeError
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.store.directories import (
+from yoi_bundles.store.measures import Measure, add_measures
+from yoi_bundles.store.tree.directories import (
     ROW_COST_BYTES,
     directory_of,
     parse_directory,
 )
-from yoi_bundles.store.measures import Measure, add_measures
-from yoi_bundles.store.objects import TreeEntry, encode_tree, parse_tree, sort_key
+from yoi_bundles.store.tree.objects import TreeEntry, encode_tree, parse_tree, sort_key
 
 ID = bytes(range(32))
 FILE, TREE = b"100644", b"40000"

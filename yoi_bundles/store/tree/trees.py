@@ -13,7 +13,14 @@ from yoi_bundles.model.ids import BlobId, Digest, RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.paths import parse_tree_path, verify_siblings
 from yoi_bundles.model.tree import TreeChange
-from yoi_bundles.store.objects import EMPTY_TREE, Kind, Oid, TreeEntry, encode_tree, hash_object
+from yoi_bundles.store.tree.objects import (
+    EMPTY_TREE,
+    Kind,
+    Oid,
+    TreeEntry,
+    encode_tree,
+    hash_object,
+)
 
 TreeLoader: TypeAlias = Callable[[Oid], tuple[TreeEntry, ...]]
 """Entries of a directory by its id."""

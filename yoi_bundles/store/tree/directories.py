@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 from yoi_bundles.errors import MalformedBundleError
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.paths import verify_siblings
-from yoi_bundles.store.objects import (
+from yoi_bundles.store.tree.objects import (
     FILE_MODE,
     TREE_MODE,
     TreeEntry,

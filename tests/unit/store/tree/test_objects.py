@@ -10,7 +10,7 @@ from yoi_bundles.errors import (
     TooLargeError,
 )
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store.objects import (
+from yoi_bundles.store.tree.objects import (
     EMPTY_TREE,
     Kind,
     TreeEntry,
