@@ -14,10 +14,10 @@ from fuzz.hostile import objects_in, split_upload, uploads
 from fuzz.recipes import HELD, encode_recipe, read_recipe
 from fuzz.target import Target, must, must_equal
 from yoi_bundles.model.limits import KIB, MIB, Limits
-from yoi_bundles.store.deltas import apply_delta, encode_delta
 from yoi_bundles.store.faults import verification_faults
-from yoi_bundles.store.packreader import ReceivedPack
-from yoi_bundles.store.packwriter import OFS_DELTA, REF_DELTA, PackWriter
+from yoi_bundles.store.pack.deltas import apply_delta, encode_delta
+from yoi_bundles.store.pack.reader import ReceivedPack
+from yoi_bundles.store.pack.writer import OFS_DELTA, REF_DELTA, PackWriter
 from yoi_bundles.store.tree.bundle_file import MAIN_REF, encode_bundle_header, read_bundle_header
 from yoi_bundles.store.tree.objects import Kind, kind_name
 

@@ -15,9 +15,9 @@ from store_factories import (
 
 from yoi_bundles.errors import BundleError
 from yoi_bundles.store import Repository
-from yoi_bundles.store.deltas import encode_delta
-from yoi_bundles.store.packindex import encode_pack_index
-from yoi_bundles.store.packwriter import PackEntry, PackWriter
+from yoi_bundles.store.pack.deltas import encode_delta
+from yoi_bundles.store.pack.index import encode_pack_index
+from yoi_bundles.store.pack.writer import PackEntry, PackWriter
 from yoi_bundles.store.tree.objects import Kind, hash_object
 
 pytestmark = pytest.mark.needs_git

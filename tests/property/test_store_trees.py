@@ -25,7 +25,7 @@ from yoi_bundles.errors import BundleError, ForbiddenPathError
 from yoi_bundles.model.ids import CommitId, RelativePath
 from yoi_bundles.model.paths import parse_tree_path, verify_paths
 from yoi_bundles.store import Repository, compute_digest, encode_commit, parse_commit
-from yoi_bundles.store.deltas import apply_delta, encode_delta
+from yoi_bundles.store.pack.deltas import apply_delta, encode_delta
 from yoi_bundles.store.tree.objects import Kind, TreeEntry, encode_tree, hash_object, parse_tree
 
 NAMES = st.text(st.sampled_from("abcXYZ019-_. \u00e9\u00df\u6771"), min_size=1, max_size=6)

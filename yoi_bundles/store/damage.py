@@ -23,10 +23,10 @@ from yoi_bundles.errors import BundleError, StoreCorruptError
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.store.files import link_if_new, make_directories, sync_directory
 from yoi_bundles.store.lacking import DAMAGED, list_set_aside
-from yoi_bundles.store.mapped import map_file
-from yoi_bundles.store.packindex import read_index_ids
-from yoi_bundles.store.packreader import ReceivedPack
-from yoi_bundles.store.signals import SIGNALS
+from yoi_bundles.store.pack.index import read_index_ids
+from yoi_bundles.store.pack.mapped import map_file
+from yoi_bundles.store.pack.reader import ReceivedPack
+from yoi_bundles.store.pack.signals import SIGNALS
 from yoi_bundles.store.tree.objects import OID_BYTES, Kind, Oid, hash_object
 
 _DERIVED = (

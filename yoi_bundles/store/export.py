@@ -18,13 +18,13 @@ from typing import BinaryIO, NamedTuple
 from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.store.deltas import encode_delta
 from yoi_bundles.store.faults import storage_faults, verification_faults
 from yoi_bundles.store.history import History
-from yoi_bundles.store.mapped import map_file
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.packreader import ReceivedPack
-from yoi_bundles.store.packwriter import PackWriter
+from yoi_bundles.store.pack.deltas import encode_delta
+from yoi_bundles.store.pack.mapped import map_file
+from yoi_bundles.store.pack.reader import ReceivedPack
+from yoi_bundles.store.pack.writer import PackWriter
 from yoi_bundles.store.similar import SimilarFiles, kind_of
 from yoi_bundles.store.tree.bundle_file import (
     BundleFileInfo,

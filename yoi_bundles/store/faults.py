@@ -19,7 +19,7 @@ from yoi_bundles.errors import (
     StoreError,
     TooLargeError,
 )
-from yoi_bundles.store.signals import SIGNALS
+from yoi_bundles.store.pack.signals import SIGNALS
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 

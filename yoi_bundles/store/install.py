@@ -14,9 +14,9 @@ import zlib
 from hashlib import sha256
 from pathlib import Path
 
-from yoi_bundles.store.mapped import read_slices
-from yoi_bundles.store.packreader import ReceivedPack
-from yoi_bundles.store.packwriter import (
+from yoi_bundles.store.pack.mapped import read_slices
+from yoi_bundles.store.pack.reader import ReceivedPack
+from yoi_bundles.store.pack.writer import (
     PACK_HEADER_BYTES,
     PackEntry,
     encode_entry_header,

@@ -12,9 +12,9 @@ from yoi_bundles.model.ids import Digest
 from yoi_bundles.model.revision import AdvanceCheck
 from yoi_bundles.model.tree import ContentCheck, PlainCheck
 from yoi_bundles.store.faults import verification_faults
-from yoi_bundles.store.mapped import map_file
 from yoi_bundles.store.measures import MeasureBook
 from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.pack.mapped import map_file
 from yoi_bundles.store.protocol import ReceiveResult
 from yoi_bundles.store.quarantine import Upload
 from yoi_bundles.store.receive import Receiver

@@ -12,7 +12,7 @@ from yoi_bundles.errors import MalformedBundleError
 from yoi_bundles.model.ids import CommitId, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import ReceivedCommit, Revision
-from yoi_bundles.store.packreader import ReceivedPack
+from yoi_bundles.store.pack.reader import ReceivedPack
 from yoi_bundles.store.tree.commits import parse_commit
 from yoi_bundles.store.tree.objects import Oid
 

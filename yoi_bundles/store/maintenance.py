@@ -20,8 +20,8 @@ from yoi_bundles.errors import StoreCorruptError
 from yoi_bundles.store.faults import storage_faults
 from yoi_bundles.store.files import TEMP_PREFIX, make_temporary_name, sync_directory
 from yoi_bundles.store.objectdb import INDEX_MARK, ObjectDatabase
-from yoi_bundles.store.packindex import read_index_ids
-from yoi_bundles.store.packwriter import PackEntry, PackWriter
+from yoi_bundles.store.pack.index import read_index_ids
+from yoi_bundles.store.pack.writer import PackEntry, PackWriter
 from yoi_bundles.store.tree.objects import Oid
 
 _MAX_PACKS = 16

@@ -32,13 +32,13 @@ from yoi_bundles.store.lacking import DAMAGED, LACKING, find_lacking, list_set_a
 from yoi_bundles.store.layout import mend_layout
 from yoi_bundles.store.maintenance import remove_packs
 from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.pack.written import write_pack
 from yoi_bundles.store.protocol import MendReport, ObjectSource, Witness
 from yoi_bundles.store.refmending import RefMender
 from yoi_bundles.store.refs import RefStore
 from yoi_bundles.store.tree.bundle_file import MAIN_REF
 from yoi_bundles.store.tree.commits import parse_commit
 from yoi_bundles.store.tree.objects import Kind, Oid, hash_object, parse_tree
-from yoi_bundles.store.written import write_pack
 
 
 class Mender:

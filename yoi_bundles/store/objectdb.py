@@ -19,9 +19,9 @@ from yoi_bundles.errors import StoreCorruptError, StoreError, VerificationError
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.store.faults import storage_faults, translate_os_error
 from yoi_bundles.store.files import TEMP_PREFIX, sync_directory, write_new_file
-from yoi_bundles.store.packindex import encode_pack_index, read_index_ids
-from yoi_bundles.store.packwriter import PackEntry
-from yoi_bundles.store.signals import SIGNALS
+from yoi_bundles.store.pack.index import encode_pack_index, read_index_ids
+from yoi_bundles.store.pack.signals import SIGNALS
+from yoi_bundles.store.pack.writer import PackEntry
 from yoi_bundles.store.tree.objects import Kind, Oid, TreeEntry, hash_object, kind_name, parse_tree
 
 PACK_MARK, INDEX_MARK = ".pack.new", ".idx.new"

@@ -9,10 +9,10 @@ from yoi_bundles.errors import RevisionConflictError, StoreCorruptError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft
 from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.pack.written import NewObjects
 from yoi_bundles.store.tree.commits import encode_commit, hash_commit, insert_signature
 from yoi_bundles.store.tree.objects import Kind, Oid
 from yoi_bundles.store.tree.trees import BuiltTree, compare_trees
-from yoi_bundles.store.written import NewObjects
 
 
 def encode_draft(

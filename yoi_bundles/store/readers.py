@@ -17,7 +17,7 @@ from yoi_bundles.store.tree.objects import Kind, Oid, TreeEntry, parse_tree
 from yoi_bundles.store.tree.trees import BuiltTree, TreeLoader, flatten_tree, list_changes
 
 if TYPE_CHECKING:
-    from yoi_bundles.store.packreader import ReceivedPack
+    from yoi_bundles.store.pack.reader import ReceivedPack
 
 
 class ObjectTreeReader:

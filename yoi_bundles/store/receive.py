@@ -27,7 +27,7 @@ from yoi_bundles.store.history import History
 from yoi_bundles.store.line import Link, ReceivedLine, link_of, read_commit
 from yoi_bundles.store.measures import Measure, MeasureBook
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.packreader import ReceivedPack
+from yoi_bundles.store.pack.reader import ReceivedPack
 from yoi_bundles.store.readers import received_tree
 from yoi_bundles.store.tree.bundle_file import MAIN_REF, BundleHeader, read_bundle_header
 from yoi_bundles.store.tree.objects import Kind, Oid, TreeEntry

@@ -15,10 +15,10 @@ from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
 
-from yoi_bundles.store.deltas import DeltaBase
-from yoi_bundles.store.packheaders import find_stream
-from yoi_bundles.store.packreader import ReceivedPack
-from yoi_bundles.store.packwriter import deflate_delta
+from yoi_bundles.store.pack.deltas import DeltaBase
+from yoi_bundles.store.pack.headers import find_stream
+from yoi_bundles.store.pack.reader import ReceivedPack
+from yoi_bundles.store.pack.writer import deflate_delta
 from yoi_bundles.store.remembered import Known, Packed, RememberedPacking
 from yoi_bundles.store.tree.objects import OID_BYTES, Kind, Oid
 

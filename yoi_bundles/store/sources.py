@@ -14,9 +14,9 @@ from pathlib import Path
 from yoi_bundles.errors import InvalidInputError, StoreError
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.store.faults import verification_faults
-from yoi_bundles.store.mapped import map_file
 from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.packreader import ReceivedPack
+from yoi_bundles.store.pack.mapped import map_file
+from yoi_bundles.store.pack.reader import ReceivedPack
 from yoi_bundles.store.protocol import ObjectSource
 from yoi_bundles.store.tree.bundle_file import read_bundle_header
 from yoi_bundles.store.tree.objects import Oid

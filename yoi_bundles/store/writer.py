@@ -15,6 +15,7 @@ from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.revision import AdvanceCheck, Revision
 from yoi_bundles.store.history import History
 from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.pack.written import write_pack
 from yoi_bundles.store.protocol import PublishResult
 from yoi_bundles.store.publish import collect_new_objects, verify_expected
 from yoi_bundles.store.refs import RefStore, bundle_ref
@@ -22,11 +23,10 @@ from yoi_bundles.store.tidying import Tidying
 from yoi_bundles.store.tree.bundle_file import MAIN_REF
 from yoi_bundles.store.tree.objects import Kind, Oid
 from yoi_bundles.store.tree.trees import BuiltTree
-from yoi_bundles.store.written import write_pack
 
 if TYPE_CHECKING:
     from yoi_bundles.store.mending import Mender
-    from yoi_bundles.store.packreader import ReceivedPack
+    from yoi_bundles.store.pack.reader import ReceivedPack
     from yoi_bundles.store.receive import Received, Receiver
 
 _LOOKED_UP = 32

@@ -35,9 +35,9 @@ from yoi_bundles.store.faults import storage_faults, verification_faults
 from yoi_bundles.store.files import is_locked, replace_file, write_new_file
 from yoi_bundles.store.measures import MeasureBook
 from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.pack.written import write_pack
 from yoi_bundles.store.refs import RefStore, bundle_ref
 from yoi_bundles.store.tree.objects import EMPTY_TREE, Kind
-from yoi_bundles.store.written import write_pack
 
 # --- opening -------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from store_factories import WORKSPACE, make_draft, make_files, receive
 from yoi_bundles.errors import MalformedBundleError
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.store import Repository, remembered, similar
-from yoi_bundles.store.deltas import apply_delta
+from yoi_bundles.store.pack.deltas import apply_delta
 from yoi_bundles.store.similar import SimilarFiles
 from yoi_bundles.store.tree.objects import Kind, hash_object
 

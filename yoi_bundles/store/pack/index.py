@@ -10,7 +10,7 @@ from hashlib import sha256
 from itertools import accumulate
 
 from yoi_bundles.errors import StoreCorruptError
-from yoi_bundles.store.packwriter import PackEntry
+from yoi_bundles.store.pack.writer import PackEntry
 from yoi_bundles.store.tree.objects import OID_BYTES, Oid
 
 _LARGE = 1 << 31

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dulwich.pack import apply_delta as apply_natively
 
 from yoi_bundles.errors import MalformedBundleError, TooLargeError
-from yoi_bundles.store.signals import SIGNALS
+from yoi_bundles.store.pack.signals import SIGNALS
 
 _MAX_SIZE_BYTES = 6
 """No object of a bundle is near 2**42 bytes; longer encodings only cost time."""

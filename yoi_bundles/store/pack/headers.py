@@ -6,7 +6,7 @@ Source: gitformat-pack, "Size encoding" and "Deltified representation".
 from __future__ import annotations
 
 from yoi_bundles.errors import MalformedBundleError
-from yoi_bundles.store.packwriter import OFS_DELTA, REF_DELTA
+from yoi_bundles.store.pack.writer import OFS_DELTA, REF_DELTA
 from yoi_bundles.store.tree.objects import OID_BYTES
 
 

@@ -8,9 +8,9 @@ from store_factories import Forge, copy_delta
 
 from yoi_bundles.errors import MalformedBundleError, MissingObjectError, TooLargeError
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.store import packreader
-from yoi_bundles.store.packreader import ReceivedPack
-from yoi_bundles.store.packwriter import PackWriter, encode_entry_header
+from yoi_bundles.store.pack import reader as packreader
+from yoi_bundles.store.pack.reader import ReceivedPack
+from yoi_bundles.store.pack.writer import PackWriter, encode_entry_header
 from yoi_bundles.store.tree.objects import Kind, hash_object
 
 BLOB = b"hello world, hello pack"

@@ -19,12 +19,12 @@ from typing import NamedTuple, TypeAlias
 from yoi_bundles.errors import MalformedBundleError, MissingObjectError, TooLargeError
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.tree import PlainCheck
-from yoi_bundles.store.deltas import apply_delta, read_size
-from yoi_bundles.store.mapped import SLICE_BYTES, forget_pages, read_slices
-from yoi_bundles.store.packheaders import find_stream, read_distance, read_entry_header
-from yoi_bundles.store.packtable import PackTable
-from yoi_bundles.store.packwriter import OFS_DELTA, PACK_HEADER_BYTES, REF_DELTA, PackEntry
-from yoi_bundles.store.plainfiles import PlainFiles
+from yoi_bundles.store.pack.deltas import apply_delta, read_size
+from yoi_bundles.store.pack.headers import find_stream, read_distance, read_entry_header
+from yoi_bundles.store.pack.mapped import SLICE_BYTES, forget_pages, read_slices
+from yoi_bundles.store.pack.plain_files import PlainFiles
+from yoi_bundles.store.pack.table import PackTable
+from yoi_bundles.store.pack.writer import OFS_DELTA, PACK_HEADER_BYTES, REF_DELTA, PackEntry
 from yoi_bundles.store.tree.objects import OID_BYTES, Kind, Oid, hash_object
 
 _SMALLEST_ENTRY_BYTES = 9

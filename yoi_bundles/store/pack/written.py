@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from yoi_bundles.store.packwriter import PackEntry, PackWriter
+from yoi_bundles.store.pack.writer import PackEntry, PackWriter
 from yoi_bundles.store.tree.objects import Kind, Oid
 
 NewObjects: TypeAlias = Mapping[Oid, tuple[Kind, bytes]]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yoi_bundles.errors import MalformedBundleError, TooLargeError
-from yoi_bundles.store.deltas import apply_delta, encode_delta, read_size
+from yoi_bundles.store.pack.deltas import apply_delta, encode_delta, read_size
 
 BASE = b"0123456789" * 10
 

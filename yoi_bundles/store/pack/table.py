@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_left
 
 from yoi_bundles.errors import MalformedBundleError
-from yoi_bundles.store.packwriter import PackEntry
+from yoi_bundles.store.pack.writer import PackEntry
 from yoi_bundles.store.tree.objects import Oid
 
 
