@@ -14,7 +14,7 @@ from fuzz.hostile import objects_in, split_upload, uploads
 from fuzz.recipes import HELD, encode_recipe, read_recipe
 from fuzz.target import Target, must, must_equal
 from yoi_bundles.model.limits import KIB, MIB, Limits
-from yoi_bundles.store.faults import verification_faults
+from yoi_bundles.store.disk.faults import verification_faults
 from yoi_bundles.store.pack.deltas import apply_delta, encode_delta
 from yoi_bundles.store.pack.reader import ReceivedPack
 from yoi_bundles.store.pack.writer import OFS_DELTA, REF_DELTA, PackWriter

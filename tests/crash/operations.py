@@ -15,8 +15,8 @@ from yoi_bundles.model.ids import CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.model.revision import Provenance, RevisionDraft
 from yoi_bundles.store import CheckoutArea, Repository, WorkspaceRepositories, receive_bundle
+from yoi_bundles.store.disk.refs import bundle_ref
 from yoi_bundles.store.pack.written import write_pack
-from yoi_bundles.store.refs import bundle_ref
 from yoi_bundles.store.tree.bundle_file import MAIN_REF
 from yoi_bundles.store.tree.objects import Kind, hash_object
 

@@ -24,7 +24,7 @@ from yoi_bundles.model.visibility import VisibilityPolicy
 from yoi_bundles.runtime.follow import Follower
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.store import WorkspaceRepositories, compute_digest
-from yoi_bundles.store.maintenance import remove_packs
+from yoi_bundles.store.disk.merging import remove_packs
 from yoi_bundles.store.pack.written import write_pack
 from yoi_bundles.wire.backend_client import BackendClient
 

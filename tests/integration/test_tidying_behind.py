@@ -6,7 +6,8 @@ import threading
 
 from house import TEAM
 
-from yoi_bundles.store import Repository, tidying
+from yoi_bundles.store import Repository
+from yoi_bundles.store.disk import tidying
 
 
 def test_a_server_tidies_behind_its_publishes(house, monkeypatch):

@@ -18,7 +18,7 @@ from yoi_bundles.kept.rules_id import find_rules_id
 from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store.measures import Measure
+from yoi_bundles.store.disk.measures import Measure
 from yoi_bundles.store.tree.objects import Oid
 
 _MAGIC = b"yoi-bundles checked tree 2\n"

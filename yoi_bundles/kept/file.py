@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from yoi_bundles.errors import StoreError
-from yoi_bundles.store.files import TEMP_PREFIX, write_new_file
-from yoi_bundles.store.layout import create_data_directory
+from yoi_bundles.store.disk.files import TEMP_PREFIX, write_new_file
+from yoi_bundles.store.disk.layout import create_data_directory
 
 KEPT_FILES = 64
 """Files of one directory; those written longest ago go first."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from yoi_bundles.store.checkout import Checkout, CheckoutArea
-    from yoi_bundles.store.layout import create_data_directory
+    from yoi_bundles.store.disk.layout import create_data_directory
+    from yoi_bundles.store.disk.quarantine import Upload
     from yoi_bundles.store.protocol import (
         UNSET,
         BundleStore,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
         Witness,
     )
     from yoi_bundles.store.publish import encode_draft
-    from yoi_bundles.store.quarantine import Upload
     from yoi_bundles.store.repository import Repository
     from yoi_bundles.store.sources import open_source
     from yoi_bundles.store.spelling import get_spelled_revision
@@ -84,7 +84,7 @@ _MODULES = {
     "ParsedCommit": "tree.commits",
     "encode_commit": "tree.commits",
     "parse_commit": "tree.commits",
-    "create_data_directory": "layout",
+    "create_data_directory": "disk.layout",
     "UNSET": "protocol",
     "BundleStore": "protocol",
     "CollectReport": "protocol",
@@ -98,7 +98,7 @@ _MODULES = {
     "VerifyReport": "protocol",
     "Witness": "protocol",
     "encode_draft": "publish",
-    "Upload": "quarantine",
+    "Upload": "disk.quarantine",
     "Repository": "repository",
     "open_source": "sources",
     "get_spelled_revision": "spelling",

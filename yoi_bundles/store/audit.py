@@ -12,12 +12,12 @@ from yoi_bundles.errors import StoreError, VerificationError
 from yoi_bundles.model.ids import Digest
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store.damage import find_faults
-from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.history import History
-from yoi_bundles.store.layout import find_layout_fault
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.disk.faults import storage_faults
+from yoi_bundles.store.disk.history import History
+from yoi_bundles.store.disk.layout import find_layout_fault
+from yoi_bundles.store.disk.objects import ObjectDatabase
+from yoi_bundles.store.disk.refs import RefStore
 from yoi_bundles.store.protocol import StoreProblem, VerifyReport
-from yoi_bundles.store.refs import RefStore
 from yoi_bundles.store.tree.objects import Kind, Oid, parse_tree
 
 

@@ -23,8 +23,8 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.ids import BlobId, Digest, RelativePath
 from yoi_bundles.model.tree import TreeReader
-from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import (
+from yoi_bundles.store.disk.faults import storage_faults
+from yoi_bundles.store.disk.files import (
     TEMP_PREFIX,
     exclusive_lock,
     make_directories,

@@ -18,9 +18,9 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.store.history import History
-from yoi_bundles.store.measures import Measure, MeasureBook, add_measures
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.disk.history import History
+from yoi_bundles.store.disk.measures import Measure, MeasureBook, add_measures
+from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.pack.reader import ReceivedPack
 from yoi_bundles.store.tree.directories import (
     ROW_COST_BYTES,

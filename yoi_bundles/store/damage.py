@@ -21,8 +21,8 @@ from dulwich.pack import Pack
 
 from yoi_bundles.errors import BundleError, StoreCorruptError
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store.files import link_if_new, make_directories, sync_directory
-from yoi_bundles.store.lacking import DAMAGED, list_set_aside
+from yoi_bundles.store.disk.files import link_if_new, make_directories, sync_directory
+from yoi_bundles.store.disk.lacking import DAMAGED, list_set_aside
 from yoi_bundles.store.pack.index import read_index_ids
 from yoi_bundles.store.pack.mapped import map_file
 from yoi_bundles.store.pack.reader import ReceivedPack

@@ -18,9 +18,9 @@ from typing import BinaryIO, NamedTuple
 from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.store.faults import storage_faults, verification_faults
-from yoi_bundles.store.history import History
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.disk.faults import storage_faults, verification_faults
+from yoi_bundles.store.disk.history import History
+from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.pack.deltas import encode_delta
 from yoi_bundles.store.pack.mapped import map_file
 from yoi_bundles.store.pack.reader import ReceivedPack

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import CommitId, Digest
-from yoi_bundles.store.history import History
-from yoi_bundles.store.maintenance import list_packs, remove_packs, write_merged
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.disk.history import History
+from yoi_bundles.store.disk.merging import list_packs, remove_packs, write_merged
+from yoi_bundles.store.disk.objects import ObjectDatabase
+from yoi_bundles.store.disk.refs import RefStore, bundle_ref
 from yoi_bundles.store.pack.index import read_index_ids
 from yoi_bundles.store.protocol import CollectReport
-from yoi_bundles.store.refs import RefStore, bundle_ref
 from yoi_bundles.store.tree.objects import Oid
 
 

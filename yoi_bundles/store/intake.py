@@ -11,12 +11,12 @@ from contextlib import AbstractContextManager
 from yoi_bundles.model.ids import Digest
 from yoi_bundles.model.revision import AdvanceCheck
 from yoi_bundles.model.tree import ContentCheck, PlainCheck
-from yoi_bundles.store.faults import verification_faults
-from yoi_bundles.store.measures import MeasureBook
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.disk.faults import verification_faults
+from yoi_bundles.store.disk.measures import MeasureBook
+from yoi_bundles.store.disk.objects import ObjectDatabase
+from yoi_bundles.store.disk.quarantine import Upload
 from yoi_bundles.store.pack.mapped import map_file
 from yoi_bundles.store.protocol import ReceiveResult
-from yoi_bundles.store.quarantine import Upload
 from yoi_bundles.store.receive import Receiver
 from yoi_bundles.store.writer import Writer
 

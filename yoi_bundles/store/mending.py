@@ -25,17 +25,17 @@ from yoi_bundles.store.damage import (
     read_sound_objects,
     set_aside,
 )
-from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import make_directories, replace_file
-from yoi_bundles.store.history import History
-from yoi_bundles.store.lacking import DAMAGED, LACKING, find_lacking, list_set_aside
-from yoi_bundles.store.layout import mend_layout
-from yoi_bundles.store.maintenance import remove_packs
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.disk.faults import storage_faults
+from yoi_bundles.store.disk.files import make_directories, replace_file
+from yoi_bundles.store.disk.history import History
+from yoi_bundles.store.disk.lacking import DAMAGED, LACKING, find_lacking, list_set_aside
+from yoi_bundles.store.disk.layout import mend_layout
+from yoi_bundles.store.disk.merging import remove_packs
+from yoi_bundles.store.disk.objects import ObjectDatabase
+from yoi_bundles.store.disk.refs import RefStore
 from yoi_bundles.store.pack.written import write_pack
 from yoi_bundles.store.protocol import MendReport, ObjectSource, Witness
 from yoi_bundles.store.refmending import RefMender
-from yoi_bundles.store.refs import RefStore
 from yoi_bundles.store.tree.bundle_file import MAIN_REF
 from yoi_bundles.store.tree.commits import parse_commit
 from yoi_bundles.store.tree.objects import Kind, Oid, hash_object, parse_tree
@@ -140,7 +140,7 @@ class Mender:
     # --- what is lacking -------------------------------------------------------------------------
 
     def find_lacking(self) -> frozenset[Digest]:
-        """See `yoi_bundles.store.lacking.find_lacking`."""
+        """See `yoi_bundles.store.disk.lacking.find_lacking`."""
         return find_lacking(self._root)
 
     def note_lacking(self) -> frozenset[Digest]:

@@ -22,7 +22,7 @@ from yoi_bundles.model.revision import (
 from yoi_bundles.model.tree import ContentCheck, PlainCheck, TreeChange, TreeReader
 
 if TYPE_CHECKING:
-    from yoi_bundles.store.quarantine import Upload
+    from yoi_bundles.store.disk.quarantine import Upload
     from yoi_bundles.store.tree.bundle_file import BundleFileInfo
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from yoi_bundles.errors import RevisionConflictError, StoreCorruptError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.pack.written import NewObjects
 from yoi_bundles.store.tree.commits import encode_commit, hash_commit, insert_signature
 from yoi_bundles.store.tree.objects import Kind, Oid

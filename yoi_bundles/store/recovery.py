@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import TEMP_PREFIX
-from yoi_bundles.store.objectdb import INDEX_MARK, KEEP_TARGET
-from yoi_bundles.store.quarantine import sweep_quarantine
-from yoi_bundles.store.refs import PACKED_REFS
+from yoi_bundles.store.disk.faults import storage_faults
+from yoi_bundles.store.disk.files import TEMP_PREFIX
+from yoi_bundles.store.disk.objects import INDEX_MARK, KEEP_TARGET
+from yoi_bundles.store.disk.quarantine import sweep_quarantine
+from yoi_bundles.store.disk.refs import PACKED_REFS
 
 _STALE_SECONDS = 60.0
 """Older than this, a lock or half a pack is nobody's work in progress."""

@@ -12,13 +12,11 @@ from pathlib import Path
 from yoi_bundles.errors import StoreCorruptError, StoreError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.store.boundary import SHALLOW
 from yoi_bundles.store.damage import set_aside
-from yoi_bundles.store.files import replace_file, sync_directory
-from yoi_bundles.store.history import History
-from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.protocol import Witness
-from yoi_bundles.store.refs import (
+from yoi_bundles.store.disk.files import replace_file, sync_directory
+from yoi_bundles.store.disk.history import History
+from yoi_bundles.store.disk.objects import ObjectDatabase
+from yoi_bundles.store.disk.refs import (
     BUNDLES,
     PACKED_REFS,
     RefStore,
@@ -26,6 +24,8 @@ from yoi_bundles.store.refs import (
     encode_packed,
     parse_packed,
 )
+from yoi_bundles.store.disk.shallow import SHALLOW
+from yoi_bundles.store.protocol import Witness
 from yoi_bundles.store.tree.bundle_file import MAIN_REF
 
 

@@ -25,15 +25,18 @@ from yoi_bundles.model.revision import (
     RevisionDraft,
 )
 from yoi_bundles.model.tree import ContentCheck, PlainCheck, TreeChange, TreeReader
-from yoi_bundles.store.edit import build_on, list_measures
-from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import exclusive_lock, sync_directory
+from yoi_bundles.store.disk.edit import build_on, list_measures
+from yoi_bundles.store.disk.faults import storage_faults
+from yoi_bundles.store.disk.files import exclusive_lock, sync_directory
+from yoi_bundles.store.disk.history import History
+from yoi_bundles.store.disk.lacking import find_lacking, list_set_aside
+from yoi_bundles.store.disk.layout import LOCK_FILE, QUARANTINE, create_layout, read_workspace
+from yoi_bundles.store.disk.measures import Measure, MeasureBook
+from yoi_bundles.store.disk.objects import ObjectDatabase
+from yoi_bundles.store.disk.readers import built_tree, stored_tree
+from yoi_bundles.store.disk.refs import RefStore
+from yoi_bundles.store.disk.tidying import Tidying
 from yoi_bundles.store.garbage import collect_garbage, drop_bundles
-from yoi_bundles.store.history import History
-from yoi_bundles.store.lacking import find_lacking, list_set_aside
-from yoi_bundles.store.layout import LOCK_FILE, QUARANTINE, create_layout, read_workspace
-from yoi_bundles.store.measures import Measure, MeasureBook
-from yoi_bundles.store.objectdb import ObjectDatabase
 from yoi_bundles.store.protocol import (
     NOBODY,
     UNSET,
@@ -47,18 +50,15 @@ from yoi_bundles.store.protocol import (
     Witness,
 )
 from yoi_bundles.store.publish import encode_draft, verify_expected
-from yoi_bundles.store.readers import built_tree, stored_tree
 from yoi_bundles.store.recovery import recover_repository
-from yoi_bundles.store.refs import RefStore
-from yoi_bundles.store.tidying import Tidying
 from yoi_bundles.store.tree.objects import Oid
 from yoi_bundles.store.tree.trees import list_changes
 from yoi_bundles.store.writer import Writer
 
 if TYPE_CHECKING:
+    from yoi_bundles.store.disk.quarantine import Upload
     from yoi_bundles.store.export import BundleWriter
     from yoi_bundles.store.mending import Mender
-    from yoi_bundles.store.quarantine import Upload
     from yoi_bundles.store.tree.bundle_file import BundleFileInfo
 
 
@@ -319,7 +319,7 @@ class Repository(AbstractContextManager["Repository"]):
 
     def open_upload(self, limits: Limits = DEFAULT_LIMITS) -> Upload:
         """A place for the bytes of a bundle file until they are accepted or discarded."""
-        from yoi_bundles.store.quarantine import Upload
+        from yoi_bundles.store.disk.quarantine import Upload
 
         return Upload(self._path / QUARANTINE, limits)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from yoi_bundles.errors import InvalidInputError, StoreError
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.store.faults import verification_faults
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.disk.faults import verification_faults
+from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.pack.mapped import map_file
 from yoi_bundles.store.pack.reader import ReceivedPack
 from yoi_bundles.store.protocol import ObjectSource

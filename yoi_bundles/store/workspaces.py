@@ -13,15 +13,15 @@ from typing import Self
 from yoi_bundles.errors import InvalidInputError, WorkspaceNotVisibleError
 from yoi_bundles.model.ids import BUILTIN_WORKSPACE, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import (
+from yoi_bundles.store.disk.faults import storage_faults
+from yoi_bundles.store.disk.files import (
     TEMP_PREFIX,
     exclusive_lock,
     make_directories,
     make_temporary_name,
     sync_directory,
 )
-from yoi_bundles.store.layout import LOCK_FILE, create_layout, is_repository, mend_layout
+from yoi_bundles.store.disk.layout import LOCK_FILE, create_layout, is_repository, mend_layout
 from yoi_bundles.store.repository import Repository
 
 _SUFFIX = ".git"

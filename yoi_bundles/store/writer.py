@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from yoi_bundles.errors import StoreCorruptError
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.revision import AdvanceCheck, Revision
-from yoi_bundles.store.history import History
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.disk.history import History
+from yoi_bundles.store.disk.objects import ObjectDatabase
+from yoi_bundles.store.disk.refs import RefStore, bundle_ref
+from yoi_bundles.store.disk.tidying import Tidying
 from yoi_bundles.store.pack.written import write_pack
 from yoi_bundles.store.protocol import PublishResult
 from yoi_bundles.store.publish import collect_new_objects, verify_expected
-from yoi_bundles.store.refs import RefStore, bundle_ref
-from yoi_bundles.store.tidying import Tidying
 from yoi_bundles.store.tree.bundle_file import MAIN_REF
 from yoi_bundles.store.tree.objects import Kind, Oid
 from yoi_bundles.store.tree.trees import BuiltTree

@@ -24,8 +24,8 @@ from yoi_bundles.kept import file as kept_file
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.store import Repository
-from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.readers import ObjectTreeReader
+from yoi_bundles.store.disk.objects import ObjectDatabase
+from yoi_bundles.store.disk.readers import ObjectTreeReader
 
 CODER = RelativePath("prompts/role/coder.md")
 UNUSED = RelativePath("prompts/unused.md")

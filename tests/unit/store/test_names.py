@@ -31,6 +31,6 @@ def test_a_name_loads_its_module_and_what_that_uses_alone():
     )
 
     loaded = done.stdout.split()
-    assert "yoi_bundles.store.layout" in loaded
+    assert "yoi_bundles.store.disk.layout" in loaded
     assert "yoi_bundles.store.repository" not in loaded
     assert not [name for name in loaded if name.startswith("dulwich")]

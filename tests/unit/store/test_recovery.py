@@ -12,7 +12,7 @@ import pytest
 from store_factories import WORKSPACE, bundle_bytes, make_draft, make_files, receive, snapshot
 
 from yoi_bundles.store import Repository
-from yoi_bundles.store.files import write_new_file
+from yoi_bundles.store.disk.files import write_new_file
 
 OLD = time.time() - 3600
 

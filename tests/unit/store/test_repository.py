@@ -29,14 +29,14 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.store import Repository, WorkspaceRepositories
-from yoi_bundles.store import objectdb as objectdb_module
-from yoi_bundles.store import refs as refs_module
-from yoi_bundles.store.faults import storage_faults, verification_faults
-from yoi_bundles.store.files import is_locked, replace_file, write_new_file
-from yoi_bundles.store.measures import MeasureBook
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.disk import objects as objectdb_module
+from yoi_bundles.store.disk import refs as refs_module
+from yoi_bundles.store.disk.faults import storage_faults, verification_faults
+from yoi_bundles.store.disk.files import is_locked, replace_file, write_new_file
+from yoi_bundles.store.disk.measures import MeasureBook
+from yoi_bundles.store.disk.objects import ObjectDatabase
+from yoi_bundles.store.disk.refs import RefStore, bundle_ref
 from yoi_bundles.store.pack.written import write_pack
-from yoi_bundles.store.refs import RefStore, bundle_ref
 from yoi_bundles.store.tree.objects import EMPTY_TREE, Kind
 
 # --- opening -------------------------------------------------------------------------------------
@@ -340,8 +340,8 @@ def test_files_are_new_or_replaced_whole(tmp_path):
 def test_small_caches_change_no_answer(published, peer, monkeypatch):
     monkeypatch.setattr(objectdb_module, "_TREE_CACHE_ENTRIES", 1)
     monkeypatch.setattr(objectdb_module, "_SIZE_CACHE_ENTRIES", 1)
-    monkeypatch.setattr("yoi_bundles.store.history._CACHED_REVISIONS", 1)
-    monkeypatch.setattr("yoi_bundles.store.measures._MAX_MEASURES", 1)
+    monkeypatch.setattr("yoi_bundles.store.disk.history._CACHED_REVISIONS", 1)
+    monkeypatch.setattr("yoi_bundles.store.disk.measures._MAX_MEASURES", 1)
     monkeypatch.setattr("yoi_bundles.store.closure._MAX_PARSED_TREES", 0)
     bases = []
     for i in range(4):
@@ -373,7 +373,7 @@ def test_packs_do_not_stay_in_memory_after_much_was_read(published, monkeypatch)
     before = {oid: objects.read(oid, Kind.BLOB) for oid in files}
     maps = Path("/proc/self/maps")
     assert str(objects.pack_directory) in maps.read_text()
-    monkeypatch.setattr("yoi_bundles.store.objectdb._MAPPED_READ_BYTES", 1)
+    monkeypatch.setattr("yoi_bundles.store.disk.objects._MAPPED_READ_BYTES", 1)
 
     assert {oid: objects.read(oid, Kind.BLOB) for oid in files} == before
     assert str(objects.pack_directory) not in maps.read_text()

@@ -30,7 +30,7 @@ from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import Advance
 from yoi_bundles.store import Repository, encode_bundle_header
-from yoi_bundles.store.boundary import Boundary, parse_shallow
+from yoi_bundles.store.disk.shallow import Boundary, parse_shallow
 from yoi_bundles.store.tree.objects import Kind
 
 

@@ -7,7 +7,7 @@ from store_factories import raw_tree
 
 from yoi_bundles.errors import BundleError, ForbiddenPathError, MalformedBundleError, TooLargeError
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.store.measures import Measure, add_measures
+from yoi_bundles.store.disk.measures import Measure, add_measures
 from yoi_bundles.store.tree.directories import (
     ROW_COST_BYTES,
     directory_of,

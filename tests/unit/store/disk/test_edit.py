@@ -10,7 +10,7 @@ from yoi_bundles.errors import BundleError, ForbiddenPathError, InvalidInputErro
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.paths import verify_paths
-from yoi_bundles.store.edit import edit_tree
+from yoi_bundles.store.disk.edit import edit_tree
 from yoi_bundles.store.tree.objects import parse_tree
 from yoi_bundles.store.tree.trees import build_tree
 

@@ -17,8 +17,8 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import ReceivedCommit, Revision
-from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.refs import RefStore, bundle_ref
+from yoi_bundles.store.disk.objects import ObjectDatabase
+from yoi_bundles.store.disk.refs import RefStore, bundle_ref
 from yoi_bundles.store.tree.bundle_file import MAIN_REF
 from yoi_bundles.store.tree.commits import parse_commit
 from yoi_bundles.store.tree.objects import Kind

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from yoi_bundles.errors import ForbiddenPathError, TooLargeError
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.tree.objects import Oid, TreeEntry
 
 _MAX_MEASURES = 100_000

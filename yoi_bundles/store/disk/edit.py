@@ -12,8 +12,8 @@ from yoi_bundles.errors import ForbiddenPathError, InvalidInputError, TooLargeEr
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.paths import parse_tree_path, verify_siblings
-from yoi_bundles.store.measures import Measure, MeasureBook, add_measures
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.disk.measures import Measure, MeasureBook, add_measures
+from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.tree.objects import (
     EMPTY_TREE,
     Kind,

@@ -14,8 +14,8 @@ from typing import Self
 
 from yoi_bundles.errors import InvalidInputError, TooLargeError
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import is_locked
+from yoi_bundles.store.disk.faults import storage_faults
+from yoi_bundles.store.disk.files import is_locked
 
 _SUFFIX = ".bundle"
 

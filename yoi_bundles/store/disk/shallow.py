@@ -11,8 +11,8 @@ from pathlib import Path
 
 from yoi_bundles.errors import StoreCorruptError
 from yoi_bundles.model.ids import CommitId
-from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import replace_file, sync_directory
+from yoi_bundles.store.disk.faults import storage_faults
+from yoi_bundles.store.disk.files import replace_file, sync_directory
 
 SHALLOW = "shallow"
 _LINES = re.compile(rb"(?:[0-9a-f]{64}\n)*")

@@ -8,7 +8,8 @@ from store_factories import EPOCH, bundle_bytes, make_draft, make_files, receive
 
 from yoi_bundles.errors import StoreCorruptError
 from yoi_bundles.model.ids import CommitId
-from yoi_bundles.store import Repository, maintenance
+from yoi_bundles.store import Repository
+from yoi_bundles.store.disk import merging as maintenance
 from yoi_bundles.store.pack.index import encode_pack_index, read_index_ids
 from yoi_bundles.store.pack.writer import PackEntry
 

@@ -17,8 +17,8 @@ from dulwich.objects import ObjectID, RawObjectID
 
 from yoi_bundles.errors import StoreCorruptError, StoreError, VerificationError
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store.faults import storage_faults, translate_os_error
-from yoi_bundles.store.files import TEMP_PREFIX, sync_directory, write_new_file
+from yoi_bundles.store.disk.faults import storage_faults, translate_os_error
+from yoi_bundles.store.disk.files import TEMP_PREFIX, sync_directory, write_new_file
 from yoi_bundles.store.pack.index import encode_pack_index, read_index_ids
 from yoi_bundles.store.pack.signals import SIGNALS
 from yoi_bundles.store.pack.writer import PackEntry

@@ -10,8 +10,13 @@ from pathlib import Path
 
 from yoi_bundles.errors import BundleMissingError, InvalidInputError, StoreCorruptError
 from yoi_bundles.model.ids import WorkspaceId
-from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import make_directories, replace_file, sync_directory, write_new_file
+from yoi_bundles.store.disk.faults import storage_faults
+from yoi_bundles.store.disk.files import (
+    make_directories,
+    replace_file,
+    sync_directory,
+    write_new_file,
+)
 from yoi_bundles.store.tree.bundle_file import MAIN_REF
 
 LOCK_FILE = "yoi.lock"

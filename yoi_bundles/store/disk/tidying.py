@@ -9,9 +9,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 
 from yoi_bundles.errors import StoreError
-from yoi_bundles.store.maintenance import has_many_packs, merge_packs
-from yoi_bundles.store.objectdb import ObjectDatabase
-from yoi_bundles.store.refs import RefStore
+from yoi_bundles.store.disk.merging import has_many_packs, merge_packs
+from yoi_bundles.store.disk.objects import ObjectDatabase
+from yoi_bundles.store.disk.refs import RefStore
 
 
 class Tidying:

@@ -12,7 +12,7 @@ from yoi_bundles.errors import MissingObjectError
 from yoi_bundles.model.ids import BlobId, Digest, RelativePath
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.tree import TreeChange
-from yoi_bundles.store.objectdb import ObjectDatabase
+from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.tree.objects import Kind, Oid, TreeEntry, parse_tree
 from yoi_bundles.store.tree.trees import BuiltTree, TreeLoader, flatten_tree, list_changes
 

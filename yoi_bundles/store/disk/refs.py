@@ -14,14 +14,14 @@ from typing import NamedTuple, TypeAlias
 
 from yoi_bundles.errors import StoreCorruptError, StoreError
 from yoi_bundles.model.ids import CommitId, Digest
-from yoi_bundles.store.boundary import Boundary
-from yoi_bundles.store.faults import storage_faults, translate_os_error
-from yoi_bundles.store.files import (
+from yoi_bundles.store.disk.faults import storage_faults, translate_os_error
+from yoi_bundles.store.disk.files import (
     make_directories,
     make_temporary_name,
     sync_directory,
     write_new_file,
 )
+from yoi_bundles.store.disk.shallow import Boundary
 
 _LOOSE = re.compile(rb"([0-9a-f]{64})\n?")
 _PACKED = re.compile(

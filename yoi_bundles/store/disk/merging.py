@@ -17,9 +17,9 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from yoi_bundles.errors import StoreCorruptError
-from yoi_bundles.store.faults import storage_faults
-from yoi_bundles.store.files import TEMP_PREFIX, make_temporary_name, sync_directory
-from yoi_bundles.store.objectdb import INDEX_MARK, ObjectDatabase
+from yoi_bundles.store.disk.faults import storage_faults
+from yoi_bundles.store.disk.files import TEMP_PREFIX, make_temporary_name, sync_directory
+from yoi_bundles.store.disk.objects import INDEX_MARK, ObjectDatabase
 from yoi_bundles.store.pack.index import read_index_ids
 from yoi_bundles.store.pack.writer import PackEntry, PackWriter
 from yoi_bundles.store.tree.objects import Oid

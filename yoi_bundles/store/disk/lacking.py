@@ -12,7 +12,7 @@ from pathlib import Path
 
 from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import Digest
-from yoi_bundles.store.faults import storage_faults
+from yoi_bundles.store.disk.faults import storage_faults
 
 DAMAGED = "damaged"
 """Directory of a repository in which damaged files are kept."""
