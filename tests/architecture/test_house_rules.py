@@ -203,7 +203,7 @@ FOR_MORE = {
     "yoi_bundles.store.checkout",
     "yoi_bundles.store.export",
     "yoi_bundles.store.mending",
-    "yoi_bundles.store.receive",
+    "yoi_bundles.store.receive.verify",
     "yoi_bundles.wire.messages",
 }
 """What neither an edited prompt nor a look at revisions needs; ADR 0024."""

@@ -30,8 +30,9 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store import Repository, closure, encode_bundle_header, receive_bundle
+from yoi_bundles.store import Repository, encode_bundle_header, receive_bundle
 from yoi_bundles.store.pack.deltas import COST_BYTES, apply_delta
+from yoi_bundles.store.receive import closure
 from yoi_bundles.store.tree.objects import Kind, hash_object
 
 FILE, TREE = b"100644", b"40000"

@@ -15,7 +15,8 @@ from store_factories import WORKSPACE, Forge, receive
 
 from yoi_bundles.errors import BundleError
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.store import Repository, closure, encode_bundle_header
+from yoi_bundles.store import Repository, encode_bundle_header
+from yoi_bundles.store.receive import closure
 from yoi_bundles.store.tree import directories
 from yoi_bundles.store.tree.objects import Kind, TreeEntry, encode_tree, hash_object
 

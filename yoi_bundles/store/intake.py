@@ -17,7 +17,7 @@ from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.disk.quarantine import Upload
 from yoi_bundles.store.pack.mapped import map_file
 from yoi_bundles.store.protocol import ReceiveResult
-from yoi_bundles.store.receive import Receiver
+from yoi_bundles.store.receive.verify import Receiver
 from yoi_bundles.store.writer import Writer
 
 

@@ -348,7 +348,7 @@ class Repository(AbstractContextManager["Repository"]):
             BundleError: Whatever the two checks raise.
         """
         from yoi_bundles.store.intake import Intake
-        from yoi_bundles.store.receive import Receiver
+        from yoi_bundles.store.receive.verify import Receiver
 
         receiver = Receiver(self._workspace, self._objects, self._history, self._measures)
         intake = Intake(receiver, self._writer, self._writer_lock, self._objects, self._measures)

@@ -27,7 +27,7 @@ from yoi_bundles.store.tree.trees import BuiltTree
 if TYPE_CHECKING:
     from yoi_bundles.store.mending import Mender
     from yoi_bundles.store.pack.reader import ReceivedPack
-    from yoi_bundles.store.receive import Received, Receiver
+    from yoi_bundles.store.receive.verify import Received, Receiver
 
 _LOOKED_UP = 32
 """So many objects are looked up one by one; for more, the indexes are read from end to end."""
@@ -171,7 +171,7 @@ class Writer:
         if self._history.is_ancestor(tip, head):
             self._refs.write(updates)
             return
-        from yoi_bundles.store.install import write_received_pack
+        from yoi_bundles.store.receive.install import write_received_pack
 
         with self._objects.new_pack(lambda path: write_received_pack(path, received.pack)):
             self._move_boundary(received)

@@ -342,7 +342,7 @@ def test_small_caches_change_no_answer(published, peer, monkeypatch):
     monkeypatch.setattr(objectdb_module, "_SIZE_CACHE_ENTRIES", 1)
     monkeypatch.setattr("yoi_bundles.store.disk.history._CACHED_REVISIONS", 1)
     monkeypatch.setattr("yoi_bundles.store.disk.measures._MAX_MEASURES", 1)
-    monkeypatch.setattr("yoi_bundles.store.closure._MAX_PARSED_TREES", 0)
+    monkeypatch.setattr("yoi_bundles.store.receive.closure._MAX_PARSED_TREES", 0)
     bases = []
     for i in range(4):
         head = published.publish(make_files(note=f"{i}\n", a__b=f"{i}"), make_draft()).revision

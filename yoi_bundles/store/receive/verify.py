@@ -22,13 +22,13 @@ from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Advance, ReceivedCommit, Revision
 from yoi_bundles.model.tree import ContentCheck, PlainCheck
-from yoi_bundles.store.closure import ClosureCheck, HeldClosure
 from yoi_bundles.store.disk.history import History
 from yoi_bundles.store.disk.measures import Measure, MeasureBook
 from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.disk.readers import received_tree
-from yoi_bundles.store.line import Link, ReceivedLine, link_of, read_commit
 from yoi_bundles.store.pack.reader import ReceivedPack
+from yoi_bundles.store.receive.closure import ClosureCheck, HeldClosure
+from yoi_bundles.store.receive.commits import Link, ReceivedLine, link_of, read_commit
 from yoi_bundles.store.tree.bundle_file import MAIN_REF, BundleHeader, read_bundle_header
 from yoi_bundles.store.tree.objects import Kind, Oid, TreeEntry
 
