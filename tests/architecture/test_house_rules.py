@@ -201,7 +201,7 @@ FOR_MORE = {
     "yoi_bundles.content.check",
     "yoi_bundles.model.declarations",
     "yoi_bundles.store.checkout",
-    "yoi_bundles.store.export",
+    "yoi_bundles.store.send.bundle_writer",
     "yoi_bundles.store.mending",
     "yoi_bundles.store.receive.verify",
     "yoi_bundles.wire.messages",

@@ -57,8 +57,8 @@ from yoi_bundles.store.writer import Writer
 
 if TYPE_CHECKING:
     from yoi_bundles.store.disk.quarantine import Upload
-    from yoi_bundles.store.export import BundleWriter
     from yoi_bundles.store.mending import Mender
+    from yoi_bundles.store.send.bundle_writer import BundleWriter
     from yoi_bundles.store.tree.bundle_file import BundleFileInfo
 
 
@@ -87,7 +87,7 @@ class Repository(AbstractContextManager["Repository"]):
 
     @cached_property
     def _bundles(self) -> BundleWriter:
-        from yoi_bundles.store.export import BundleWriter
+        from yoi_bundles.store.send.bundle_writer import BundleWriter
 
         # Should two threads make two, the one that is dropped has only learned in vain.
         return BundleWriter(self._objects, self._history)

@@ -25,7 +25,7 @@ from yoi_bundles.store.pack.deltas import encode_delta
 from yoi_bundles.store.pack.mapped import map_file
 from yoi_bundles.store.pack.reader import ReceivedPack
 from yoi_bundles.store.pack.writer import PackWriter
-from yoi_bundles.store.similar import SimilarFiles, kind_of
+from yoi_bundles.store.send.similar import SimilarFiles, kind_of
 from yoi_bundles.store.tree.bundle_file import (
     BundleFileInfo,
     encode_bundle_header,

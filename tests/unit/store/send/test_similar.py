@@ -15,9 +15,11 @@ from store_factories import WORKSPACE, make_draft, make_files, receive
 
 from yoi_bundles.errors import MalformedBundleError
 from yoi_bundles.model.ids import RelativePath
-from yoi_bundles.store import Repository, remembered, similar
+from yoi_bundles.store import Repository
 from yoi_bundles.store.pack.deltas import apply_delta
-from yoi_bundles.store.similar import SimilarFiles
+from yoi_bundles.store.send import packing_cache as remembered
+from yoi_bundles.store.send import similar
+from yoi_bundles.store.send.similar import SimilarFiles
 from yoi_bundles.store.tree.objects import Kind, hash_object
 
 WORDS = [f"word{n}" for n in range(60)]

@@ -19,7 +19,7 @@ from yoi_bundles.store.pack.deltas import DeltaBase
 from yoi_bundles.store.pack.headers import find_stream
 from yoi_bundles.store.pack.reader import ReceivedPack
 from yoi_bundles.store.pack.writer import deflate_delta
-from yoi_bundles.store.remembered import Known, Packed, RememberedPacking
+from yoi_bundles.store.send.packing_cache import Known, Packed, RememberedPacking
 from yoi_bundles.store.tree.objects import OID_BYTES, Kind, Oid
 
 _WINDOW = 10
