@@ -202,7 +202,7 @@ FOR_MORE = {
     "yoi_bundles.model.declarations",
     "yoi_bundles.store.checkout",
     "yoi_bundles.store.send.bundle_writer",
-    "yoi_bundles.store.mending",
+    "yoi_bundles.store.care.mending",
     "yoi_bundles.store.receive.verify",
     "yoi_bundles.wire.messages",
 }

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from yoi_bundles.store.care.sources import open_source
     from yoi_bundles.store.checkout import Checkout, CheckoutArea
     from yoi_bundles.store.disk.layout import create_data_directory
     from yoi_bundles.store.disk.quarantine import Upload
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     )
     from yoi_bundles.store.publish import encode_draft
     from yoi_bundles.store.repository import Repository
-    from yoi_bundles.store.sources import open_source
     from yoi_bundles.store.spelling import get_spelled_revision
     from yoi_bundles.store.transfer import receive_bundle
     from yoi_bundles.store.tree.bundle_file import (
@@ -100,7 +100,7 @@ _MODULES = {
     "encode_draft": "publish",
     "Upload": "disk.quarantine",
     "Repository": "repository",
-    "open_source": "sources",
+    "open_source": "care.sources",
     "get_spelled_revision": "spelling",
     "receive_bundle": "transfer",
     "compute_digest": "tree.trees",

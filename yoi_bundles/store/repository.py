@@ -25,6 +25,8 @@ from yoi_bundles.model.revision import (
     RevisionDraft,
 )
 from yoi_bundles.model.tree import ContentCheck, PlainCheck, TreeChange, TreeReader
+from yoi_bundles.store.care.garbage import collect_garbage, drop_bundles
+from yoi_bundles.store.care.recovery import recover_repository
 from yoi_bundles.store.disk.edit import build_on, list_measures
 from yoi_bundles.store.disk.faults import storage_faults
 from yoi_bundles.store.disk.files import exclusive_lock, sync_directory
@@ -36,7 +38,6 @@ from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.disk.readers import built_tree, stored_tree
 from yoi_bundles.store.disk.refs import RefStore
 from yoi_bundles.store.disk.tidying import Tidying
-from yoi_bundles.store.garbage import collect_garbage, drop_bundles
 from yoi_bundles.store.protocol import (
     NOBODY,
     UNSET,
@@ -50,14 +51,13 @@ from yoi_bundles.store.protocol import (
     Witness,
 )
 from yoi_bundles.store.publish import encode_draft, verify_expected
-from yoi_bundles.store.recovery import recover_repository
 from yoi_bundles.store.tree.objects import Oid
 from yoi_bundles.store.tree.trees import list_changes
 from yoi_bundles.store.writer import Writer
 
 if TYPE_CHECKING:
+    from yoi_bundles.store.care.mending import Mender
     from yoi_bundles.store.disk.quarantine import Upload
-    from yoi_bundles.store.mending import Mender
     from yoi_bundles.store.send.bundle_writer import BundleWriter
     from yoi_bundles.store.tree.bundle_file import BundleFileInfo
 
@@ -93,7 +93,7 @@ class Repository(AbstractContextManager["Repository"]):
         return BundleWriter(self._objects, self._history)
 
     def _make_mender(self) -> Mender:
-        from yoi_bundles.store.mending import Mender
+        from yoi_bundles.store.care.mending import Mender
 
         return Mender(self._path, self._workspace, self._objects, self._refs, self._history)
 
@@ -226,7 +226,7 @@ class Repository(AbstractContextManager["Repository"]):
         Raises:
             BundleMissingError: The bundle is not held.
         """
-        from yoi_bundles.store.audit import Audit
+        from yoi_bundles.store.care.verification import Audit
 
         audit = Audit(self._objects, self._history)
         if digest is not None:

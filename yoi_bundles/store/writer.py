@@ -25,7 +25,7 @@ from yoi_bundles.store.tree.objects import Kind, Oid
 from yoi_bundles.store.tree.trees import BuiltTree
 
 if TYPE_CHECKING:
-    from yoi_bundles.store.mending import Mender
+    from yoi_bundles.store.care.mending import Mender
     from yoi_bundles.store.pack.reader import ReceivedPack
     from yoi_bundles.store.receive.verify import Received, Receiver
 

@@ -73,7 +73,7 @@ def _sweep_packs(directory: Path) -> None:
 
 def _drop_pack(path: Path) -> None:
     """A whole one may be all that is left of a pack whose index was lost: it is set aside."""
-    from yoi_bundles.store.damage import find_stamp, has_trailer, set_aside
+    from yoi_bundles.store.care.damage import find_stamp, has_trailer, set_aside
 
     if has_trailer(path):
         set_aside(path.parent.parent.parent, [path], find_stamp())

@@ -12,7 +12,7 @@ from pathlib import Path
 from yoi_bundles.errors import StoreCorruptError, StoreError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.store.damage import set_aside
+from yoi_bundles.store.care.damage import set_aside
 from yoi_bundles.store.disk.files import replace_file, sync_directory
 from yoi_bundles.store.disk.history import History
 from yoi_bundles.store.disk.objects import ObjectDatabase

@@ -11,7 +11,7 @@ from pathlib import Path
 from yoi_bundles.errors import StoreError, VerificationError
 from yoi_bundles.model.ids import Digest
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.store.damage import find_faults
+from yoi_bundles.store.care.damage import find_faults
 from yoi_bundles.store.disk.faults import storage_faults
 from yoi_bundles.store.disk.history import History
 from yoi_bundles.store.disk.layout import find_layout_fault

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from yoi_bundles.errors import InvalidInputError, StoreCorruptError, StoreError, VerificationError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
-from yoi_bundles.store.audit import Audit
-from yoi_bundles.store.damage import (
+from yoi_bundles.store.care.damage import (
     find_damaged_loose,
     find_damaged_packs,
     find_derived,
@@ -25,6 +24,8 @@ from yoi_bundles.store.damage import (
     read_sound_objects,
     set_aside,
 )
+from yoi_bundles.store.care.ref_mending import RefMender
+from yoi_bundles.store.care.verification import Audit
 from yoi_bundles.store.disk.faults import storage_faults
 from yoi_bundles.store.disk.files import make_directories, replace_file
 from yoi_bundles.store.disk.history import History
@@ -35,7 +36,6 @@ from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.disk.refs import RefStore
 from yoi_bundles.store.pack.written import write_pack
 from yoi_bundles.store.protocol import MendReport, ObjectSource, Witness
-from yoi_bundles.store.refmending import RefMender
 from yoi_bundles.store.tree.bundle_file import MAIN_REF
 from yoi_bundles.store.tree.commits import parse_commit
 from yoi_bundles.store.tree.objects import Kind, Oid, hash_object, parse_tree
