@@ -15,12 +15,8 @@ from typing import Any, NamedTuple
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from yoi_bundles.model.limits import KIB
 from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, encode_http_problem
 from yoi_bundles.wire.waits import Wait
-
-UNREAD_BYTES = 48 * KIB
-"""What the reader of an answer takes at least in the time it has for that."""
 
 Address = tuple[str, int | None] | None
 

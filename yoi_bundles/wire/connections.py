@@ -24,7 +24,6 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from yoi_bundles.model.limits import KIB
 from yoi_bundles.wire.connection_parts import (
-    UNREAD_BYTES,
     Flow,
     ParkedRequest,
     Pipeline,
@@ -35,7 +34,7 @@ from yoi_bundles.wire.connection_parts import (
     same_address,
 )
 from yoi_bundles.wire.responses import EncodedResponse
-from yoi_bundles.wire.sendfile import SEND_FILE, FilePart, send_file_part
+from yoi_bundles.wire.sendfile import SEND_FILE, UNREAD_BYTES, FilePart, send_file_part
 from yoi_bundles.wire.waits import LEFT, Parked, state_of_parked, state_of_waited
 
 BUSY_SECONDS = 5

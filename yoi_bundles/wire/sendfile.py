@@ -12,8 +12,10 @@ import os
 from typing import NamedTuple
 
 from yoi_bundles.errors import StoreError
-from yoi_bundles.model.limits import MIB
-from yoi_bundles.wire.connection_parts import UNREAD_BYTES
+from yoi_bundles.model.limits import KIB, MIB
+
+UNREAD_BYTES = 48 * KIB
+"""What the reader of an answer takes at least in the time it has for that."""
 
 SEND_FILE = "yoi_bundles.send_file"
 """In a request's extensions: sends a part of a file as the answer's body, once its head is sent."""
