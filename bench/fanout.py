@@ -23,7 +23,7 @@ from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.store import Repository, receive_bundle
 from yoi_bundles.wire.backend_client import BackendClient
 from yoi_bundles.wire.http import HttpClient
-from yoi_bundles.wire.revision_messages import ChannelView
+from yoi_bundles.wire.messages.revisions import ChannelView
 
 T = TypeVar("T")
 

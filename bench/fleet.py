@@ -16,8 +16,8 @@ from bench.peer import Answer, Peer
 from bench.workload import WORKSPACE
 from yoi_bundles.model.host_policy import RUNTIME_FEATURES
 from yoi_bundles.model.ids import ContentHash, Digest, RuntimeId
-from yoi_bundles.wire.messages import BundleStatus, RuntimeInfo, StatusReport
-from yoi_bundles.wire.revision_messages import ChannelView
+from yoi_bundles.wire.messages.revisions import ChannelView
+from yoi_bundles.wire.messages.runtimes import BundleStatus, RuntimeInfo, StatusReport
 
 CHANNEL = f"/v1/workspaces/{WORKSPACE}/channels/main"
 WAIT_SECONDS = 60

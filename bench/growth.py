@@ -28,7 +28,7 @@ from yoi_bundles.backend.service import Backend
 from yoi_bundles.model.ids import MAIN_CHANNEL, RelativePath, RuntimeId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.runtime.service import Runtime
-from yoi_bundles.wire.messages import RegisterRuntime
+from yoi_bundles.wire.messages.runtimes import RegisterRuntime
 
 FILES = 200
 """Of the workspaces whose history or held bundles grow."""

@@ -15,8 +15,8 @@ from bench.workload import WORKSPACE, edit, make_files
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.model.ids import RelativePath, RuntimeId
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.wire.messages import RegisterRuntime
-from yoi_bundles.wire.publish_messages import PublishRequest
+from yoi_bundles.wire.messages.publishing import PublishRequest
+from yoi_bundles.wire.messages.runtimes import RegisterRuntime
 
 
 @dataclass

@@ -24,8 +24,8 @@ from yoi_bundles.runtime.follow import Follower
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.wire.backend_client import BackendClient
 from yoi_bundles.wire.http import HttpClient
-from yoi_bundles.wire.messages import RegisterRuntime
-from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
+from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
+from yoi_bundles.wire.messages.runtimes import RegisterRuntime
 
 POLICY = 'schema = 1\n\n[bundles]\nworkspaces = ["bench"]\n'
 VISIBILITY = 'schema = 1\n\n[[rule]]\nworkspaces = ["bench"]\n'

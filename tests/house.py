@@ -27,8 +27,8 @@ from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.store import compute_digest
 from yoi_bundles.wire.connections import DEFAULT_CONNECTION_LIMITS, ConnectionLimits
 from yoi_bundles.wire.http import ClientLimits, HttpClient
-from yoi_bundles.wire.messages import RegisterRuntime
-from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
+from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
+from yoi_bundles.wire.messages.runtimes import RegisterRuntime
 from yoi_bundles.wire.serving import Listen, make_config
 
 TEAM = WorkspaceId("team")

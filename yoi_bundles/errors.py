@@ -1,6 +1,6 @@
 """Every error this project raises: one root, a stable ``code`` each, a family per who must act.
 
-The HTTP status of a code stands in ``wire/problems.py``, its exit code in ``cli/exit_codes.py``;
+Its HTTP status stands in ``wire/messages/problems.py``, its exit code in ``cli/exit_codes.py``;
 a test fails on a class that either table forgets.
 """
 

@@ -13,9 +13,14 @@ from yoi_bundles.model.base import build_models
 from yoi_bundles.model.limits import KIB
 from yoi_bundles.model.record import Message
 from yoi_bundles.model.request import CreateWorkerRequest
-from yoi_bundles.wire.messages import RegisterRuntime, StatusReport, SyncRequest
-from yoi_bundles.wire.problems import STATUS, decode_problem, encode_problem, list_field_faults
-from yoi_bundles.wire.publish_messages import PublishRequest
+from yoi_bundles.wire.messages.problems import (
+    STATUS,
+    decode_problem,
+    encode_problem,
+    list_field_faults,
+)
+from yoi_bundles.wire.messages.publishing import PublishRequest
+from yoi_bundles.wire.messages.runtimes import RegisterRuntime, StatusReport, SyncRequest
 
 MODELS: tuple[type[Message], ...] = (
     CreateWorkerRequest,

@@ -13,7 +13,7 @@ import pytest
 
 from yoi_bundles import errors
 from yoi_bundles.cli.exit_codes import EXIT_CODE
-from yoi_bundles.wire.problems import STATUS, decode_problem, encode_problem
+from yoi_bundles.wire.messages.problems import STATUS, decode_problem, encode_problem
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "yoi_bundles").rglob("*.py"))
@@ -204,7 +204,7 @@ FOR_MORE = {
     "yoi_bundles.store.send.bundle_writer",
     "yoi_bundles.store.care.mending",
     "yoi_bundles.store.receive.verify",
-    "yoi_bundles.wire.messages",
+    "yoi_bundles.wire.messages.runtimes",
 }
 """What neither an edited prompt nor a look at revisions needs; ADR 0024."""
 

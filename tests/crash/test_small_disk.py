@@ -13,7 +13,7 @@ from yoi_bundles.backend.service import Backend
 from yoi_bundles.errors import BundleError
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.store import CheckoutArea
-from yoi_bundles.wire.problems import STATUS
+from yoi_bundles.wire.messages.problems import STATUS
 
 STEPS_KIB = (*range(0, 200, 20), 260, 340, 500)
 """Free space that is left before each try."""

@@ -21,7 +21,7 @@ from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS
 from yoi_bundles.wire.connections import DEFAULT_CONNECTION_LIMITS
 from yoi_bundles.wire.guard import DEFAULT_PACE
-from yoi_bundles.wire.problems import STATUS
+from yoi_bundles.wire.messages.problems import STATUS
 
 SOURCES = sorted((ROOT / "yoi_bundles").rglob("*.py"))
 RECORDS = sorted((DOCS / "adr").glob("[0-9]*.md"))

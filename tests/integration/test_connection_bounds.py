@@ -25,8 +25,8 @@ from yoi_bundles.model.limits import MIB
 from yoi_bundles.wire import serving as serving_module
 from yoi_bundles.wire.asgi import add_common
 from yoi_bundles.wire.connections import BoundedProtocol, ConnectionLimits
+from yoi_bundles.wire.messages.roles import CredentialView
 from yoi_bundles.wire.openapi import DocumentedAPI
-from yoi_bundles.wire.roles import CredentialView
 
 TOKEN = "t" * 43
 SHORT = ConnectionLimits(head_seconds=0.15, unread_seconds=0.15, head_bytes=4096)

@@ -19,7 +19,7 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.ids import RuntimeId
 from yoi_bundles.runtime.follow import Follower
 from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.revision_messages import RevisionList
+from yoi_bundles.wire.messages.revisions import RevisionList
 
 EU = RuntimeId("eu-1")
 STALE = "stale_warn_seconds = 60\nstale_refuse_seconds = 600\n\n[capabilities.git]"

@@ -46,7 +46,7 @@ from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.store.tree.objects import Kind
 from yoi_bundles.wire.backend_client import BackendClient
 from yoi_bundles.wire.http import ClientLimits, HttpClient
-from yoi_bundles.wire.messages import RegisterRuntime
+from yoi_bundles.wire.messages.runtimes import RegisterRuntime
 from yoi_bundles.wire.runtime_client import RuntimeClient
 
 PROMISED = {

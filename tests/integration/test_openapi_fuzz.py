@@ -25,13 +25,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from yoi_bundles.wire.messages import (
+from yoi_bundles.wire.messages.problems import PROBLEM_MEDIA_TYPE, STATUS
+from yoi_bundles.wire.messages.runtimes import (
     BUNDLE_MEDIA_TYPE,
     RegisterRuntime,
     StatusReport,
     SyncRequest,
 )
-from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, STATUS
 
 DOCUMENTS = Path(__file__).parents[2] / "docs" / "openapi"
 SERVERS = ("backend", "runtime")

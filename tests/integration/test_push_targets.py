@@ -22,7 +22,7 @@ from yoi_bundles.errors import StoreError, TransportError
 from yoi_bundles.model.ids import RuntimeId
 from yoi_bundles.model.visibility import VisibilityPolicy
 from yoi_bundles.wire.http import ClientLimits, HttpClient
-from yoi_bundles.wire.messages import SyncRequest
+from yoi_bundles.wire.messages.runtimes import SyncRequest
 from yoi_bundles.wire.runtime_client import RuntimeClient
 
 EU = RuntimeId("eu-1")

@@ -16,7 +16,7 @@ from yoi_bundles.errors import (
     UnauthenticatedError,
 )
 from yoi_bundles.runtime.app import create_app as runtime_app
-from yoi_bundles.wire.messages import (
+from yoi_bundles.wire.messages.runtimes import (
     BundleStatus,
     NewPushToken,
     RegisterRuntime,

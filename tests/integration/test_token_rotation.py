@@ -14,7 +14,7 @@ from yoi_bundles.model.ids import MAIN_CHANNEL, RuntimeId, WorkspaceId
 from yoi_bundles.runtime.follow import Follower
 from yoi_bundles.wire.backend_client import BackendClient
 from yoi_bundles.wire.http import HttpClient
-from yoi_bundles.wire.messages import NewPushToken
+from yoi_bundles.wire.messages.runtimes import NewPushToken
 from yoi_bundles.wire.runtime_client import RuntimeClient
 from yoi_bundles.wire.tokens import TokenFile, replace_token_file, write_token_file
 

@@ -20,11 +20,11 @@ from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import BlobId, CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import CommitSigner, Provenance, Revision
-from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest, texts_of
+from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest, texts_of
 
 if TYPE_CHECKING:
     from yoi_bundles.model.declarations import Manifest
-    from yoi_bundles.wire.revision_messages import WorkspaceView
+    from yoi_bundles.wire.messages.revisions import WorkspaceView
 
 
 class Desk(Protocol):

@@ -14,7 +14,7 @@ from yoi_bundles.errors import RevisionConflictError
 from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft, verify_signed
 from yoi_bundles.store import encode_draft
-from yoi_bundles.wire.publish_messages import PublishRequest
+from yoi_bundles.wire.messages.publishing import PublishRequest
 
 
 def sign_request(

@@ -27,7 +27,16 @@ from yoi_bundles.wire.asgi import (
     require_role,
 )
 from yoi_bundles.wire.lean import answer_first
-from yoi_bundles.wire.messages import (
+from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
+from yoi_bundles.wire.messages.revisions import (
+    ChannelView,
+    DiffReply,
+    RevisionList,
+    WorkspaceList,
+    WorkspaceView,
+)
+from yoi_bundles.wire.messages.roles import CredentialView, verify_role
+from yoi_bundles.wire.messages.runtimes import (
     BUNDLE_MEDIA_TYPE,
     BrowserOverview,
     NewPushToken,
@@ -40,15 +49,6 @@ from yoi_bundles.wire.messages import (
     SyncRequest,
 )
 from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, Responses, problems
-from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
-from yoi_bundles.wire.revision_messages import (
-    ChannelView,
-    DiffReply,
-    RevisionList,
-    WorkspaceList,
-    WorkspaceView,
-)
-from yoi_bundles.wire.roles import CredentialView, verify_role
 
 REPORT_BYTES = 8 * MIB
 """A Runtime's report of a thousand bundles, each refused with a long reason."""

@@ -14,7 +14,8 @@ from yoi_bundles.ledger.group_commit import Entry
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
 from yoi_bundles.model.visibility import VisibilityPolicy
-from yoi_bundles.wire.messages import (
+from yoi_bundles.wire.messages.roles import CredentialView
+from yoi_bundles.wire.messages.runtimes import (
     BundleOnRuntime,
     BundleStatus,
     RegisteredRuntime,
@@ -24,7 +25,6 @@ from yoi_bundles.wire.messages import (
     RuntimeView,
     StatusReport,
 )
-from yoi_bundles.wire.roles import CredentialView
 
 
 class Fleet:

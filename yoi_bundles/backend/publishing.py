@@ -25,11 +25,11 @@ from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft, verify_signed
 from yoi_bundles.model.tree import ContentCheck, TreeChange
 from yoi_bundles.store import UNSET, WorkspaceRepositories
-from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
+from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
 
 if TYPE_CHECKING:
     from yoi_bundles.store import BundleStore, Expected, PublishResult, Repository
-    from yoi_bundles.wire.revision_messages import (
+    from yoi_bundles.wire.messages.revisions import (
         ChannelView,
         DiffReply,
         FileChange,
@@ -155,7 +155,7 @@ class Publishing:
 
     def list(self) -> WorkspaceList:
         """All workspaces with their newest revision."""
-        from yoi_bundles.wire.revision_messages import WorkspaceList
+        from yoi_bundles.wire.messages.revisions import WorkspaceList
 
         return WorkspaceList(
             workspaces=tuple(self.workspace(name) for name in self._repositories.list())
@@ -167,7 +167,7 @@ class Publishing:
         Raises:
             WorkspaceNotVisibleError: There is none of this name.
         """
-        from yoi_bundles.wire.revision_messages import WorkspaceView
+        from yoi_bundles.wire.messages.revisions import WorkspaceView
 
         return WorkspaceView(workspace=workspace, head=self.store(workspace).find_head())
 
@@ -190,7 +190,7 @@ class Publishing:
         Raises:
             WorkspaceNotVisibleError: There is no such workspace.
         """
-        from yoi_bundles.wire.revision_messages import RevisionList
+        from yoi_bundles.wire.messages.revisions import RevisionList
 
         older = (
             one
@@ -224,7 +224,7 @@ class Publishing:
             BundleMissingError: See `revision`.
         """
         from yoi_bundles.store import get_spelled_revision
-        from yoi_bundles.wire.revision_messages import DiffReply
+        from yoi_bundles.wire.messages.revisions import DiffReply
 
         store = self.store(workspace)
         before = get_spelled_revision(store, old).digest
@@ -243,7 +243,7 @@ class Publishing:
             ChannelGoneError: The workspace has no such channel (any more).
             BundleMissingError: There is no such workspace.
         """
-        from yoi_bundles.wire.revision_messages import ChannelView
+        from yoi_bundles.wire.messages.revisions import ChannelView
 
         head = self.store(workspace).find_head()
         if channel != MAIN_CHANNEL or head is None:
@@ -278,7 +278,7 @@ def open_publishing(
 def _file_change(store: BundleStore, old: Digest, new: Digest, change: TreeChange) -> FileChange:
     import difflib
 
-    from yoi_bundles.wire.revision_messages import FileChange
+    from yoi_bundles.wire.messages.revisions import FileChange
 
     before = _lines(store, old, change.path) if change.old is not None else []
     after = _lines(store, new, change.path) if change.new is not None else []

@@ -18,7 +18,7 @@ from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, CommitId, Digest, WorkspaceId
 from yoi_bundles.store import WorkspaceRepositories
 from yoi_bundles.store.tree.bundle_file import MAIN_REF
-from yoi_bundles.wire.revision_messages import ChannelView
+from yoi_bundles.wire.messages.revisions import ChannelView
 
 MAX_HAVES = 64
 """Commits that may be named in one question."""

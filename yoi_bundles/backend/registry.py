@@ -42,12 +42,12 @@ from yoi_bundles.ledger.database import Database
 from yoi_bundles.ledger.group_commit import GroupCommit
 from yoi_bundles.model.ids import ContentHash, Digest, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
-from yoi_bundles.wire.messages import (
+from yoi_bundles.wire.messages.roles import CredentialView
+from yoi_bundles.wire.messages.runtimes import (
     BundleOnRuntime,
     NackReason,
     RuntimeInfo,
 )
-from yoi_bundles.wire.roles import CredentialView
 
 _KEPT_LABELS = 4096
 IDENTITIES = 16_384

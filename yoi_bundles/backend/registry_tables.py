@@ -20,7 +20,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from yoi_bundles.ledger.credentials import credential_tables
 from yoi_bundles.model.ids import RuntimeId
-from yoi_bundles.wire.messages import BundleOnRuntime
+from yoi_bundles.wire.messages.runtimes import BundleOnRuntime
 
 TABLES = MetaData()
 

@@ -33,8 +33,8 @@ from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.visibility import VisibilityPolicy
 from yoi_bundles.store import create_data_directory
 from yoi_bundles.wire.errands import Errands, share_heap
-from yoi_bundles.wire.messages import BrowserOverview, SyncOutcome, SyncReply, SyncRequest
-from yoi_bundles.wire.revision_messages import ChannelView
+from yoi_bundles.wire.messages.revisions import ChannelView
+from yoi_bundles.wire.messages.runtimes import BrowserOverview, SyncOutcome, SyncReply, SyncRequest
 
 log = logging.getLogger(__name__)
 

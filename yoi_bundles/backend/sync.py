@@ -29,7 +29,7 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.ids import CommitId, RuntimeId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
-from yoi_bundles.wire.messages import (
+from yoi_bundles.wire.messages.runtimes import (
     BundleOnRuntime,
     BundleStatus,
     NackReason,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from yoi_bundles.content.check_tree import load_bundle
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
-from yoi_bundles.wire.messages import (
+from yoi_bundles.wire.messages.runtimes import (
     BrowserRevision,
     BrowserRuntime,
     BrowserWorkspace,

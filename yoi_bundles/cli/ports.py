@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId, WorkspaceId
     from yoi_bundles.model.request import CreateWorkerRequest
     from yoi_bundles.model.revision import Revision
-    from yoi_bundles.wire.messages import (
+    from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
+    from yoi_bundles.wire.messages.revisions import (
+        DiffReply,
+        RevisionList,
+        WorkspaceList,
+        WorkspaceView,
+    )
+    from yoi_bundles.wire.messages.runtimes import (
         BundleList,
         BundleStatus,
         NewPushToken,
@@ -23,14 +30,7 @@ if TYPE_CHECKING:
         SyncReply,
         SyncRequest,
     )
-    from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
-    from yoi_bundles.wire.revision_messages import (
-        DiffReply,
-        RevisionList,
-        WorkspaceList,
-        WorkspaceView,
-    )
-    from yoi_bundles.wire.worker_messages import (
+    from yoi_bundles.wire.messages.workers import (
         CreatedWorker,
         ResolveReport,
         WorkerList,

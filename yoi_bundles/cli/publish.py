@@ -24,7 +24,7 @@ from yoi_bundles.cli.options import (
 
 if TYPE_CHECKING:
     from yoi_bundles.model.revision import CommitSigner
-    from yoi_bundles.wire.publish_messages import PublishReply
+    from yoi_bundles.wire.messages.publishing import PublishReply
 
 
 @click.command("publish")

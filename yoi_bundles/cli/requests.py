@@ -19,7 +19,7 @@ from yoi_bundles.model.request import BundleRef, CreateWorkerRequest, Intent
 if TYPE_CHECKING:
     from yoi_bundles.cli.ports import RuntimePort
     from yoi_bundles.model.spec import Decision, ResolvedWorkerSpec
-    from yoi_bundles.wire.worker_messages import ResolveReport, WorkerView
+    from yoi_bundles.wire.messages.workers import ResolveReport, WorkerView
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -41,7 +41,7 @@ from yoi_bundles.cli.tokens import token_group
 from yoi_bundles.cli.upkeep import runtime_gc, runtime_repair
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import RuntimeId, WorkspaceId
-from yoi_bundles.wire.messages import NewPushToken, RegisterRuntime, RuntimeView
+from yoi_bundles.wire.messages.runtimes import NewPushToken, RegisterRuntime, RuntimeView
 
 if TYPE_CHECKING:
     from yoi_bundles.runtime.catalog import Catalog

@@ -18,7 +18,7 @@ from yoi_bundles.cli.options import (
 )
 from yoi_bundles.cli.output import bad, dim, good, note, print_json, safe, say, shown_size, warn
 from yoi_bundles.model.ids import RuntimeId
-from yoi_bundles.wire.messages import SyncOutcome, SyncReply, SyncRequest
+from yoi_bundles.wire.messages.runtimes import SyncOutcome, SyncReply, SyncRequest
 
 COLOUR = {
     "synced": good,

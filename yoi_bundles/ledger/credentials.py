@@ -37,7 +37,7 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.ledger.cache import EpochCache
 from yoi_bundles.ledger.database import Database
-from yoi_bundles.wire.roles import CredentialView, NewCredential, Role
+from yoi_bundles.wire.messages.roles import CredentialView, NewCredential, Role
 
 TOKEN_PREFIX = "yoi_"  # noqa: S105  (a prefix for secret scanners to know, not a token)
 

@@ -14,7 +14,7 @@ from yoi_bundles.model.host_policy import HostFacts
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.runtime.policy_file import LoadedPolicy
-from yoi_bundles.wire.worker_messages import ResolveReport
+from yoi_bundles.wire.messages.workers import ResolveReport
 
 _KEPT = 1024
 

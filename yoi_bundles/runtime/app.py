@@ -21,16 +21,16 @@ from yoi_bundles.wire.asgi import (
     require_role,
 )
 from yoi_bundles.wire.guard import DEFAULT_PACE, BodyPace
-from yoi_bundles.wire.messages import (
+from yoi_bundles.wire.messages.roles import CredentialView
+from yoi_bundles.wire.messages.runtimes import (
     BUNDLE_MEDIA_TYPE,
     BundleList,
     BundleStatus,
     PutResult,
     RuntimeInfo,
 )
+from yoi_bundles.wire.messages.workers import CreatedWorker, ResolveReport, WorkerList, WorkerView
 from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, problems
-from yoi_bundles.wire.roles import CredentialView
-from yoi_bundles.wire.worker_messages import CreatedWorker, ResolveReport, WorkerList, WorkerView
 
 BACKEND = require_role("backend", "operator")
 

@@ -36,8 +36,8 @@ from yoi_bundles.model.ids import CommitId, ContentHash, Digest, WorkerId, Works
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.model.spec import Decision, Receipt, ResolvedWorkerSpec
 from yoi_bundles.runtime.tables import BUNDLES, CONTACTS, CREDENTIALS, NEWEST, TABLES, WORKERS
-from yoi_bundles.wire.messages import NackReason
-from yoi_bundles.wire.worker_messages import WorkerView
+from yoi_bundles.wire.messages.runtimes import NackReason
+from yoi_bundles.wire.messages.workers import WorkerView
 
 KEPT_NEWEST = 1024
 """Workspaces whose newest revision is kept in memory."""

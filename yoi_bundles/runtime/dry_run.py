@@ -14,7 +14,7 @@ from yoi_bundles.runtime.packages import PackageInspector
 from yoi_bundles.runtime.policy_file import load_host_policy
 from yoi_bundles.runtime.secrets import SecretStore
 from yoi_bundles.store import compute_digest
-from yoi_bundles.wire.worker_messages import ResolveReport
+from yoi_bundles.wire.messages.workers import ResolveReport
 
 
 def resolve_directory_files(

@@ -12,8 +12,8 @@ from yoi_bundles.runtime.listening import Listening, Rounds, spread
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.runtime.signatures import digest_trust
 from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.messages import PutResult
-from yoi_bundles.wire.revision_messages import ChannelView
+from yoi_bundles.wire.messages.revisions import ChannelView
+from yoi_bundles.wire.messages.runtimes import PutResult
 
 log = logging.getLogger(__name__)
 

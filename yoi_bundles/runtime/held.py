@@ -36,7 +36,7 @@ from yoi_bundles.store import (
     WorkspaceRepositories,
 )
 from yoi_bundles.wire.errands import Errands
-from yoi_bundles.wire.messages import (
+from yoi_bundles.wire.messages.runtimes import (
     BundleList,
     BundleStatus,
     NackReason,

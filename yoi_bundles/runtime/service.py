@@ -25,7 +25,7 @@ from yoi_bundles.runtime.trust import verify_fresh
 from yoi_bundles.runtime.workers import Workers
 from yoi_bundles.store import create_data_directory
 from yoi_bundles.wire.errands import share_heap
-from yoi_bundles.wire.messages import (
+from yoi_bundles.wire.messages.runtimes import (
     BundleList,
     BundleStatus,
     FollowStatus,
@@ -33,7 +33,7 @@ from yoi_bundles.wire.messages import (
     RuntimeInfo,
     StatusReport,
 )
-from yoi_bundles.wire.worker_messages import CreatedWorker, ResolveReport, WorkerList, WorkerView
+from yoi_bundles.wire.messages.workers import CreatedWorker, ResolveReport, WorkerList, WorkerView
 
 
 class Runtime:

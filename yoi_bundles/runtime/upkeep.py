@@ -21,7 +21,7 @@ from yoi_bundles.store import (
     Witness,
     WorkspaceRepositories,
 )
-from yoi_bundles.wire.messages import NackReason
+from yoi_bundles.wire.messages.runtimes import NackReason
 
 log = logging.getLogger(__name__)
 

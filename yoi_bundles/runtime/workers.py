@@ -33,7 +33,7 @@ from yoi_bundles.runtime.policy_file import PolicyHolder
 from yoi_bundles.runtime.secrets import SecretStore
 from yoi_bundles.runtime.trust import verify_fresh
 from yoi_bundles.store import compute_digest
-from yoi_bundles.wire.worker_messages import CreatedWorker, ResolveReport, WorkerList, WorkerView
+from yoi_bundles.wire.messages.workers import CreatedWorker, ResolveReport, WorkerList, WorkerView
 
 PAGE = 100
 CACHED_BUNDLES = 64

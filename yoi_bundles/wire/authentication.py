@@ -14,8 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from yoi_bundles.errors import BundleError, TooManyRequestsError, UnauthenticatedError
 from yoi_bundles.wire.lean import AtOnce
+from yoi_bundles.wire.messages.roles import CredentialView
 from yoi_bundles.wire.responses import CLOSE, EncodedResponse, problem_response
-from yoi_bundles.wire.roles import CredentialView
 from yoi_bundles.wire.throttle import Throttle
 from yoi_bundles.wire.waits import has_waited
 

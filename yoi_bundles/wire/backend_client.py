@@ -10,7 +10,15 @@ from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, Work
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.wire.download import Download
 from yoi_bundles.wire.http import HttpClient, parse_answer
-from yoi_bundles.wire.messages import (
+from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
+from yoi_bundles.wire.messages.revisions import (
+    ChannelView,
+    DiffReply,
+    RevisionList,
+    WorkspaceList,
+    WorkspaceView,
+)
+from yoi_bundles.wire.messages.runtimes import (
     BrowserOverview,
     NewPushToken,
     RegisteredRuntime,
@@ -20,14 +28,6 @@ from yoi_bundles.wire.messages import (
     StatusReport,
     SyncReply,
     SyncRequest,
-)
-from yoi_bundles.wire.publish_messages import PublishReply, PublishRequest
-from yoi_bundles.wire.revision_messages import (
-    ChannelView,
-    DiffReply,
-    RevisionList,
-    WorkspaceList,
-    WorkspaceView,
 )
 
 

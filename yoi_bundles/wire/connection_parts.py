@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, encode_http_problem
+from yoi_bundles.wire.messages.problems import PROBLEM_MEDIA_TYPE, encode_http_problem
 from yoi_bundles.wire.waits import Wait
 
 Address = tuple[str, int | None] | None

@@ -14,7 +14,7 @@ from httpx2 import Response
 
 from yoi_bundles.errors import TransportError
 from yoi_bundles.wire.http import HttpClient, QueryItems, capped
-from yoi_bundles.wire.messages import BUNDLE_MEDIA_TYPE
+from yoi_bundles.wire.messages.runtimes import BUNDLE_MEDIA_TYPE
 
 _SHA256 = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):")
 

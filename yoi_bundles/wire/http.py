@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from yoi_bundles.errors import BundleError, InvalidInputError, TooLargeError, TransportError
 from yoi_bundles.model.limits import DEFAULT_LIMITS, MIB
 from yoi_bundles.model.record import Message
-from yoi_bundles.wire.problems import decode_problem
+from yoi_bundles.wire.messages.problems import decode_problem
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")

@@ -6,7 +6,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from yoi_bundles.errors import BundleError, UnauthenticatedError
-from yoi_bundles.wire.problems import PROBLEM_MEDIA_TYPE, encode_http_problem, encode_problem
+from yoi_bundles.wire.messages.problems import (
+    PROBLEM_MEDIA_TYPE,
+    encode_http_problem,
+    encode_problem,
+)
 
 CLOSE = {"connection": "close"}
 """Header of answers after which nothing more is read from the connection."""

@@ -8,14 +8,14 @@ from pathlib import Path
 from yoi_bundles.model.ids import Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.wire.http import HttpClient, parse_answer
-from yoi_bundles.wire.messages import (
+from yoi_bundles.wire.messages.runtimes import (
     BUNDLE_MEDIA_TYPE,
     BundleList,
     BundleStatus,
     PutResult,
     RuntimeInfo,
 )
-from yoi_bundles.wire.worker_messages import CreatedWorker, ResolveReport, WorkerList, WorkerView
+from yoi_bundles.wire.messages.workers import CreatedWorker, ResolveReport, WorkerList, WorkerView
 
 CHUNK_BYTES = 256 * 1024
 

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from yoi_bundles.backend.app import create_app
 from yoi_bundles.model.ids import RuntimeId
 from yoi_bundles.model.request_limits import RequestLimits
-from yoi_bundles.wire.messages import BundleStatus, StatusReport
+from yoi_bundles.wire.messages.runtimes import BundleStatus, StatusReport
 from yoi_bundles.wire.waits import Parked, state_of_waited
 
 CHANNEL = f"/v1/workspaces/{TEAM}/channels/main"

@@ -17,7 +17,12 @@ from yoi_bundles.errors import (
     UnauthenticatedError,
 )
 from yoi_bundles.model.ids import Digest, Name, RuntimeId
-from yoi_bundles.wire.messages import BundleOnRuntime, BundleStatus, NackReason, StatusReport
+from yoi_bundles.wire.messages.runtimes import (
+    BundleOnRuntime,
+    BundleStatus,
+    NackReason,
+    StatusReport,
+)
 
 EU, US = RuntimeId("eu-1"), RuntimeId("us-1")
 PUSH = "push-token-" + "x" * 32

@@ -19,7 +19,7 @@ from yoi_bundles.errors import (
     WorkspaceNotVisibleError,
 )
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, RelativePath
-from yoi_bundles.wire.publish_messages import texts_of
+from yoi_bundles.wire.messages.publishing import texts_of
 
 # Put together, so that no scanner takes this file for a leak.
 TOKEN = "Sign in with ghp_" + "a1B2c3D4e5" * 3 + "f6G7h8\n"

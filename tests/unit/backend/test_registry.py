@@ -10,7 +10,7 @@ from house import OTHER, START, TEAM
 from yoi_bundles.backend.registry import Registry
 from yoi_bundles.errors import BundleMissingError, RevisionConflictError
 from yoi_bundles.model.ids import ContentHash, Digest, Name, RuntimeId
-from yoi_bundles.wire.messages import BundleOnRuntime, NackReason
+from yoi_bundles.wire.messages.runtimes import BundleOnRuntime, NackReason
 
 EU = RuntimeId("eu-1")
 US = RuntimeId("us-1")

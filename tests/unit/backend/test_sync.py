@@ -18,7 +18,7 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.ids import CommitId, RuntimeId
 from yoi_bundles.model.visibility import VisibilityPolicy
-from yoi_bundles.wire.messages import BundleList, SyncRequest, WorkspaceHaves
+from yoi_bundles.wire.messages.runtimes import BundleList, SyncRequest, WorkspaceHaves
 
 EU = RuntimeId("eu-1")
 ENDPOINT = "http://127.0.0.1:9"

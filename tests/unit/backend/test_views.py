@@ -8,7 +8,7 @@ from house import OTHER, TEAM, publish_request, workspace_files
 from yoi_bundles.backend.views import browser_revision, browser_runtimes
 from yoi_bundles.model.ids import Digest, RuntimeId
 from yoi_bundles.model.revision import Provenance
-from yoi_bundles.wire.messages import BundleOnRuntime, RuntimeView
+from yoi_bundles.wire.messages.runtimes import BundleOnRuntime, RuntimeView
 
 ONE, TWO, THREE = (Digest(two * 32) for two in ("aa", "bb", "cc"))
 

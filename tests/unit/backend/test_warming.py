@@ -9,7 +9,7 @@ from house import OTHER, START, TEAM
 
 from yoi_bundles.backend import warming
 from yoi_bundles.model.ids import RuntimeId
-from yoi_bundles.wire.messages import BundleOnRuntime
+from yoi_bundles.wire.messages.runtimes import BundleOnRuntime
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Name
 from yoi_bundles.model.record import Record, Rule, record_fields
 from yoi_bundles.model.revision import Provenance
-from yoi_bundles.wire.problems import list_field_faults
-from yoi_bundles.wire.publish_messages import PublishRequest
+from yoi_bundles.wire.messages.problems import list_field_faults
+from yoi_bundles.wire.messages.publishing import PublishRequest
 
 Word = Annotated[str, Rule(min_length=1, max_length=4, pattern="^[a-z]+$")]
 Count = Annotated[int, Rule(ge=1, le=9)]

@@ -16,7 +16,7 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.ids import MAIN_CHANNEL, Digest, RuntimeId
 from yoi_bundles.wire.backend_client import BackendClient
 from yoi_bundles.wire.http import ClientLimits, HttpClient, is_retryable
-from yoi_bundles.wire.messages import RuntimeInfo
+from yoi_bundles.wire.messages.runtimes import RuntimeInfo
 from yoi_bundles.wire.runtime_client import RuntimeClient
 
 ONCE = ClientLimits(attempts=1, read_seconds=2)
@@ -157,7 +157,7 @@ def test_a_wait_that_is_no_number_of_seconds_is_not_believed(peer, waits, header
 
 
 def test_a_registration_is_never_sent_twice(peer):
-    from yoi_bundles.wire.messages import RegisterRuntime
+    from yoi_bundles.wire.messages.runtimes import RegisterRuntime
 
     busy = peer("503 Busy")
     http = HttpClient(busy.url, None, limits=ClientLimits(attempts=3))

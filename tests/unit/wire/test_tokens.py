@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from yoi_bundles.errors import InvalidInputError
-from yoi_bundles.wire.messages import RegisterRuntime
+from yoi_bundles.wire.messages.runtimes import RegisterRuntime
 from yoi_bundles.wire.tokens import MAX_BYTES, read_token_file, write_token_file
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 from house import START
 
-from yoi_bundles.wire.roles import CredentialView
+from yoi_bundles.wire.messages.roles import CredentialView
 from yoi_bundles.wire.waits import MAX_WAIT_SECONDS, TICK_SECONDS, Waits, preferred_wait_seconds
 
 LONG_SECONDS = 30

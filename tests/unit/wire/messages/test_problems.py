@@ -10,7 +10,7 @@ from yoi_bundles.errors import (
     TransportError,
     WorkspaceNotVisibleError,
 )
-from yoi_bundles.wire.problems import (
+from yoi_bundles.wire.messages.problems import (
     Problem,
     decode_problem,
     encode_problem,
