@@ -21,8 +21,8 @@ from bench.workload import WORKSPACE
 from yoi_bundles.model.ids import Digest, RuntimeId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.store import Repository, receive_bundle
-from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.http import HttpClient
+from yoi_bundles.wire.client.backend_client import BackendClient
+from yoi_bundles.wire.client.http import HttpClient
 from yoi_bundles.wire.messages.revisions import ChannelView
 
 T = TypeVar("T")

@@ -20,8 +20,8 @@ from bench.workload import WORKSPACE
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.store import Repository, receive_bundle
-from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.http import HttpClient
+from yoi_bundles.wire.client.backend_client import BackendClient
+from yoi_bundles.wire.client.http import HttpClient
 
 
 def measure_serving(stage: Stage, scale: Scale, record: Record) -> None:

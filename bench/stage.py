@@ -22,8 +22,8 @@ from yoi_bundles.model.ids import CommitId, Digest, RelativePath, RuntimeId
 from yoi_bundles.model.revision import Provenance, Revision
 from yoi_bundles.runtime.follow import Follower
 from yoi_bundles.runtime.service import Runtime
-from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.http import HttpClient
+from yoi_bundles.wire.client.backend_client import BackendClient
+from yoi_bundles.wire.client.http import HttpClient
 from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
 from yoi_bundles.wire.messages.runtimes import RegisterRuntime
 

@@ -21,7 +21,7 @@ import pytest
 
 from yoi_bundles.ledger.credentials import TOKEN_PREFIX, Credentials
 from yoi_bundles.model.texts import UNSEEN
-from yoi_bundles.wire.http import Answer, HttpClient
+from yoi_bundles.wire.client.http import Answer, HttpClient
 
 SECRET_VALUE = "canary-model-key-value"
 """What the House and the processes have as the value of a secret."""

@@ -13,7 +13,7 @@ from yoi_bundles.cli.exit_codes import CONFLICT, NOT_FOUND, OK, USAGE
 from yoi_bundles.errors import UnauthenticatedError
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import RuntimeId
-from yoi_bundles.wire.tokens import read_token_file
+from yoi_bundles.wire.client.token_files import read_token_file
 
 ROLES = {"backend": "publisher", "runtime": "backend"}
 

@@ -22,7 +22,7 @@ from canaries import (
 from house import serving
 from starlette.responses import PlainTextResponse
 
-from yoi_bundles.wire.http import HttpClient
+from yoi_bundles.wire.client.http import HttpClient
 
 TESTS = Path(__file__).parents[1]
 TOKEN = "yoi_" + "aB3-_" * 8
@@ -132,7 +132,7 @@ import logging, subprocess, sys
 import click
 from house import serving
 from starlette.responses import PlainTextResponse
-from yoi_bundles.wire.http import HttpClient
+from yoi_bundles.wire.client.http import HttpClient
 
 def test_good():
     logging.getLogger("yoi_bundles.x").debug("nothing")

@@ -11,8 +11,8 @@ from house import TEAM, publish_request, worker_request, workspace_files
 from yoi_bundles.errors import BundleError, NotFastForwardError, RevisionConflictError
 from yoi_bundles.model.revision import RevisionDraft
 from yoi_bundles.store import Repository
-from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.runtime_client import RuntimeClient
+from yoi_bundles.wire.client.backend_client import BackendClient
+from yoi_bundles.wire.client.runtime_client import RuntimeClient
 
 
 def all_at_once(calls):

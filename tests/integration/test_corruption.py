@@ -26,7 +26,7 @@ from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.store import WorkspaceRepositories, compute_digest
 from yoi_bundles.store.disk.merging import remove_packs
 from yoi_bundles.store.pack.written import write_pack
-from yoi_bundles.wire.backend_client import BackendClient
+from yoi_bundles.wire.client.backend_client import BackendClient
 
 FLIPS = 5
 """Places tried in each part of a file."""

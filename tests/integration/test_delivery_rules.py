@@ -18,7 +18,7 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.ids import RuntimeId
 from yoi_bundles.runtime.follow import Follower
-from yoi_bundles.wire.backend_client import BackendClient
+from yoi_bundles.wire.client.backend_client import BackendClient
 from yoi_bundles.wire.messages.revisions import RevisionList
 
 EU = RuntimeId("eu-1")

@@ -44,10 +44,10 @@ from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.runtime.app import create_app as runtime_app
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.store.tree.objects import Kind
-from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.http import ClientLimits, HttpClient
+from yoi_bundles.wire.client.backend_client import BackendClient
+from yoi_bundles.wire.client.http import ClientLimits, HttpClient
+from yoi_bundles.wire.client.runtime_client import RuntimeClient
 from yoi_bundles.wire.messages.runtimes import RegisterRuntime
-from yoi_bundles.wire.runtime_client import RuntimeClient
 
 PROMISED = {
     "bundle_missing", "digest_mismatch", "invalid_profile_selector", "unsupported_declaration",

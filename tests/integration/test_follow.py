@@ -12,7 +12,7 @@ from yoi_bundles.backend.app import create_app
 from yoi_bundles.errors import StaleBundleError, TransportError
 from yoi_bundles.model.ids import MAIN_CHANNEL, RuntimeId
 from yoi_bundles.runtime.follow import Follower
-from yoi_bundles.wire.backend_client import BackendClient
+from yoi_bundles.wire.client.backend_client import BackendClient
 
 EU = RuntimeId("eu-1")
 

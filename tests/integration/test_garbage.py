@@ -10,7 +10,7 @@ import pytest
 from house import TEAM, worker_request
 
 from yoi_bundles.errors import BundleError, BundleMissingError
-from yoi_bundles.wire.runtime_client import RuntimeClient
+from yoi_bundles.wire.client.runtime_client import RuntimeClient
 
 
 def fsck(repository):

@@ -14,7 +14,7 @@ import time
 import pytest
 from house import START, TEAM, worker_request
 
-from yoi_bundles.wire.runtime_client import RuntimeClient
+from yoi_bundles.wire.client.runtime_client import RuntimeClient
 
 SECONDS = 40
 

@@ -15,9 +15,9 @@ from yoi_bundles.errors import (
     UnauthenticatedError,
 )
 from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId
-from yoi_bundles.wire.backend_client import BackendClient
+from yoi_bundles.wire.client.backend_client import BackendClient
+from yoi_bundles.wire.client.runtime_client import RuntimeClient
 from yoi_bundles.wire.messages.runtimes import SyncRequest
-from yoi_bundles.wire.runtime_client import RuntimeClient
 
 NOWHERE = Digest("0" * 63 + "1")
 

@@ -18,10 +18,10 @@ from yoi_bundles.errors import (
     UnauthenticatedError,
 )
 from yoi_bundles.model.ids import Digest
-from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.http import ClientLimits, HttpClient
+from yoi_bundles.wire.client.backend_client import BackendClient
+from yoi_bundles.wire.client.http import ClientLimits, HttpClient
+from yoi_bundles.wire.client.runtime_client import RuntimeClient
 from yoi_bundles.wire.messages.runtimes import RuntimeInfo
-from yoi_bundles.wire.runtime_client import RuntimeClient
 
 NOWHERE = Digest("0" * 63 + "1")
 

@@ -22,9 +22,9 @@ from house import POLICY, TEAM, publish_request, worker_request, workspace_files
 
 from yoi_bundles.errors import RevisionConflictError, TransportError
 from yoi_bundles.model.ids import WorkerId
-from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.http import HttpClient
-from yoi_bundles.wire.runtime_client import RuntimeClient
+from yoi_bundles.wire.client.backend_client import BackendClient
+from yoi_bundles.wire.client.http import HttpClient
+from yoi_bundles.wire.client.runtime_client import RuntimeClient
 
 SECONDS = 40
 """Far more than anything here takes on a busy machine."""

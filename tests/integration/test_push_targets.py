@@ -21,9 +21,9 @@ from yoi_bundles.backend.targets import (
 from yoi_bundles.errors import StoreError, TransportError
 from yoi_bundles.model.ids import RuntimeId
 from yoi_bundles.model.visibility import VisibilityPolicy
-from yoi_bundles.wire.http import ClientLimits, HttpClient
+from yoi_bundles.wire.client.http import ClientLimits, HttpClient
+from yoi_bundles.wire.client.runtime_client import RuntimeClient
 from yoi_bundles.wire.messages.runtimes import SyncRequest
-from yoi_bundles.wire.runtime_client import RuntimeClient
 
 EU = RuntimeId("eu-1")
 ONCE = ClientLimits(connect_seconds=2, read_seconds=20, attempts=1)

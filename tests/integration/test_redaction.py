@@ -14,9 +14,9 @@ from yoi_bundles.errors import BundleError
 from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId
 from yoi_bundles.model.revision import Provenance
 from yoi_bundles.runtime.follow import Follower
-from yoi_bundles.wire.backend_client import BackendClient
+from yoi_bundles.wire.client.backend_client import BackendClient
+from yoi_bundles.wire.client.runtime_client import RuntimeClient
 from yoi_bundles.wire.messages.runtimes import BrowserOverview, RegisterRuntime, RuntimeInfo
-from yoi_bundles.wire.runtime_client import RuntimeClient
 
 SECRET_VALUE = "canary-secret-value-7f3a"
 ENV_NAME = "CANARY_ENV_NAME"

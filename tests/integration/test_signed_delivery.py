@@ -17,7 +17,7 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.ids import RuntimeId
 from yoi_bundles.runtime.follow import Follower
 from yoi_bundles.store import parse_commit
-from yoi_bundles.wire.backend_client import BackendClient
+from yoi_bundles.wire.client.backend_client import BackendClient
 
 TRUST = """
 [trust]

@@ -12,11 +12,11 @@ from house import FAST, TEAM
 from yoi_bundles.errors import BundleError, UnauthenticatedError
 from yoi_bundles.model.ids import MAIN_CHANNEL, RuntimeId, WorkspaceId
 from yoi_bundles.runtime.follow import Follower
-from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.http import HttpClient
+from yoi_bundles.wire.client.backend_client import BackendClient
+from yoi_bundles.wire.client.http import HttpClient
+from yoi_bundles.wire.client.runtime_client import RuntimeClient
+from yoi_bundles.wire.client.token_files import TokenFile, replace_token_file, write_token_file
 from yoi_bundles.wire.messages.runtimes import NewPushToken
-from yoi_bundles.wire.runtime_client import RuntimeClient
-from yoi_bundles.wire.tokens import TokenFile, replace_token_file, write_token_file
 
 WAIT_SECONDS = 30
 

@@ -29,6 +29,7 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.ids import CommitId, RuntimeId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
+from yoi_bundles.wire.client.token_files import TokenFile, replace_token_file, write_token_file
 from yoi_bundles.wire.messages.runtimes import (
     BundleOnRuntime,
     BundleStatus,
@@ -37,10 +38,9 @@ from yoi_bundles.wire.messages.runtimes import (
     RuntimeInfo,
     SyncOutcome,
 )
-from yoi_bundles.wire.tokens import TokenFile, replace_token_file, write_token_file
 
 if TYPE_CHECKING:
-    from yoi_bundles.wire.runtime_client import RuntimeClient
+    from yoi_bundles.wire.client.runtime_client import RuntimeClient
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +89,8 @@ class PushTokens:
             InvalidInputError: It has no endpoint, or its token cannot be used.
         """
         # A server that pushes to nobody spares 1.4 MB.
-        from yoi_bundles.wire.http import HttpClient
-        from yoi_bundles.wire.runtime_client import RuntimeClient
+        from yoi_bundles.wire.client.http import HttpClient
+        from yoi_bundles.wire.client.runtime_client import RuntimeClient
 
         if runtime.endpoint is None:
             raise InvalidInputError(f"the runtime {runtime.runtime_id} has no endpoint; it pulls")

@@ -16,7 +16,7 @@ from yoi_bundles.errors import BundleError
 from yoi_bundles.model.ids import RuntimeId
 
 if TYPE_CHECKING:
-    from yoi_bundles.wire.runtime_client import RuntimeClient
+    from yoi_bundles.wire.client.runtime_client import RuntimeClient
 
 Connect: TypeAlias = "Callable[[KnownRuntime], RuntimeClient]"
 

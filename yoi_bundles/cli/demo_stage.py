@@ -16,10 +16,10 @@ from typing import Self
 from yoi_bundles.cli.output import bold, dim, say
 from yoi_bundles.errors import BundleError, TransportError
 from yoi_bundles.model.ids import Digest, WorkspaceId
-from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.http import HttpClient
-from yoi_bundles.wire.runtime_client import RuntimeClient
-from yoi_bundles.wire.tokens import read_token_file
+from yoi_bundles.wire.client.backend_client import BackendClient
+from yoi_bundles.wire.client.http import HttpClient
+from yoi_bundles.wire.client.runtime_client import RuntimeClient
+from yoi_bundles.wire.client.token_files import read_token_file
 
 START_SECONDS = 30
 STOP_SECONDS = 10

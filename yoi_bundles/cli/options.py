@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from yoi_bundles.backend.service import Backend
     from yoi_bundles.cli.ports import BackendPort, PublishingPort, RuntimePort
     from yoi_bundles.runtime.service import Runtime
-    from yoi_bundles.wire.http import HttpClient
+    from yoi_bundles.wire.client.http import HttpClient
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -96,8 +96,8 @@ class Remote(NamedTuple):
         import stamina.instrumentation
 
         from yoi_bundles.cli.service_manager import is_service_credential
-        from yoi_bundles.wire.http import HttpClient
-        from yoi_bundles.wire.tokens import TokenFile
+        from yoi_bundles.wire.client.http import HttpClient
+        from yoi_bundles.wire.client.token_files import TokenFile
 
         # A retry is nothing to print: standard output belongs to what was asked for.
         stamina.instrumentation.set_on_retry_hooks([])
@@ -311,7 +311,7 @@ def backend_port(
 
     if remote is None:
         return LocalBackend(open_backend(data, visibility, runtime_ca_file))
-    from yoi_bundles.wire.backend_client import BackendClient
+    from yoi_bundles.wire.client.backend_client import BackendClient
 
     return BackendClient(remote.connect())
 
@@ -324,6 +324,6 @@ def runtime_port(data: Path, remote: Remote | None, policy: Path | None) -> Runt
     """
     if remote is None:
         return open_runtime(data, policy)
-    from yoi_bundles.wire.runtime_client import RuntimeClient
+    from yoi_bundles.wire.client.runtime_client import RuntimeClient
 
     return RuntimeClient(remote.connect())

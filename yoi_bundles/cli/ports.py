@@ -51,7 +51,7 @@ class PublishingPort(Protocol):
 
 
 class BackendPort(PublishingPort, Protocol):
-    """`yoi_bundles.wire.backend_client.BackendClient`, or the library behind the same verbs."""
+    """`BackendClient`, or the library behind the same verbs."""
 
     def register_runtime(self, request: RegisterRuntime) -> RegisteredRuntime: ...
     def unregister_runtime(self, runtime_id: RuntimeId) -> None: ...
@@ -62,7 +62,7 @@ class BackendPort(PublishingPort, Protocol):
 
 
 class RuntimePort(Protocol):
-    """`yoi_bundles.wire.runtime_client.RuntimeClient`, or the library behind the same verbs."""
+    """`RuntimeClient`, or the library behind the same verbs."""
 
     def close(self) -> None: ...
     def info(self) -> RuntimeInfo: ...

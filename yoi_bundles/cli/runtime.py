@@ -110,7 +110,7 @@ def _following(
     if not follow:
         raise click.UsageError("--backend needs --follow WORKSPACE")
     from yoi_bundles.runtime.follow import Follower
-    from yoi_bundles.wire.backend_client import BackendClient
+    from yoi_bundles.wire.client.backend_client import BackendClient
 
     follower = Follower(
         runtime,
@@ -163,7 +163,7 @@ def register(
 ) -> None:
     """Make a Runtime known to the Backend; prints the token the Runtime signs in with, once."""
     from yoi_bundles.backend.fleet import parse_labels
-    from yoi_bundles.wire.tokens import read_token_file, write_token_file
+    from yoi_bundles.wire.client.token_files import read_token_file, write_token_file
 
     with values_from_options():
         request = RegisterRuntime(
@@ -199,7 +199,7 @@ def push_token(
     *, runtime_id: str, push_token_file: Path, data: Path, remote: Remote | None
 ) -> None:
     """Let the Backend sign in with another token at a Runtime that it pushes to."""
-    from yoi_bundles.wire.tokens import read_token_file
+    from yoi_bundles.wire.client.token_files import read_token_file
 
     with values_from_options():
         new = NewPushToken(push_token=read_token_file(push_token_file))

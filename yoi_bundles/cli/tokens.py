@@ -14,8 +14,8 @@ import click
 from yoi_bundles.cli.options import FILE, data_option, json_option
 from yoi_bundles.cli.output import dim, good, note, print_json, print_table, say, shown_time
 from yoi_bundles.ledger.credentials import Credentials, make_token
+from yoi_bundles.wire.client.token_files import write_token_file
 from yoi_bundles.wire.messages.roles import CredentialView, NewCredential
-from yoi_bundles.wire.tokens import write_token_file
 
 
 class Server(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from yoi_bundles.errors import BundleError
 from yoi_bundles.model.ids import MAIN_CHANNEL, WorkspaceId
-from yoi_bundles.wire.backend_client import BackendClient
+from yoi_bundles.wire.client.backend_client import BackendClient
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from house import TEAM, publish_request, workspace_files
 
 from yoi_bundles.errors import BundleMissingError, InvalidInputError, TooLargeError
 from yoi_bundles.model.ids import Digest, RuntimeId
-from yoi_bundles.wire.backend_client import BackendClient
+from yoi_bundles.wire.client.backend_client import BackendClient
 from yoi_bundles.wire.messages.runtimes import BundleStatus, NackReason, StatusReport
 
 

@@ -9,7 +9,7 @@ from house import TEAM, worker_request
 
 from yoi_bundles.errors import BundleMissingError, InvalidInputError
 from yoi_bundles.model.ids import Digest, WorkerId
-from yoi_bundles.wire.runtime_client import RuntimeClient
+from yoi_bundles.wire.client.runtime_client import RuntimeClient
 
 NOWHERE = Digest("0" * 63 + "1")
 

@@ -13,7 +13,7 @@ from yoi_bundles.errors import (
     TransportError,
 )
 from yoi_bundles.runtime.follow import Follower
-from yoi_bundles.wire.backend_client import Polled
+from yoi_bundles.wire.client.backend_client import Polled
 
 
 class Peer:

@@ -9,8 +9,8 @@ import pytest
 
 from yoi_bundles.errors import TooLargeError, TransportError
 from yoi_bundles.model.ids import Digest, WorkspaceId
-from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.http import ClientLimits, HttpClient
+from yoi_bundles.wire.client.backend_client import BackendClient
+from yoi_bundles.wire.client.http import ClientLimits, HttpClient
 
 CONTENT = b"0123456789" * 10
 TEAM, SOME = WorkspaceId("team"), Digest("ab" * 32)

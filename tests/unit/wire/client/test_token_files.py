@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from yoi_bundles.errors import InvalidInputError
+from yoi_bundles.wire.client.token_files import MAX_BYTES, read_token_file, write_token_file
 from yoi_bundles.wire.messages.runtimes import RegisterRuntime
-from yoi_bundles.wire.tokens import MAX_BYTES, read_token_file, write_token_file
 
 
 def test_a_written_token_is_read_back_and_belongs_to_its_owner(tmp_path):

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, WorkspaceId
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.wire.download import Download
-from yoi_bundles.wire.http import HttpClient, parse_answer
+from yoi_bundles.wire.client.download import Download
+from yoi_bundles.wire.client.http import HttpClient, parse_answer
 from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
 from yoi_bundles.wire.messages.revisions import (
     ChannelView,

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from httpx2 import Response
 
 from yoi_bundles.errors import TransportError
-from yoi_bundles.wire.http import HttpClient, QueryItems, capped
+from yoi_bundles.wire.client.http import HttpClient, QueryItems, capped
 from yoi_bundles.wire.messages.runtimes import BUNDLE_MEDIA_TYPE
 
 _SHA256 = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):")

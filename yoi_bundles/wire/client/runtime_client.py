@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yoi_bundles.model.ids import Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.request import CreateWorkerRequest
-from yoi_bundles.wire.http import HttpClient, parse_answer
+from yoi_bundles.wire.client.http import HttpClient, parse_answer
 from yoi_bundles.wire.messages.runtimes import (
     BUNDLE_MEDIA_TYPE,
     BundleList,

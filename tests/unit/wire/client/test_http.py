@@ -14,10 +14,10 @@ from yoi_bundles.errors import (
     TransportError,
 )
 from yoi_bundles.model.ids import MAIN_CHANNEL, Digest, RuntimeId
-from yoi_bundles.wire.backend_client import BackendClient
-from yoi_bundles.wire.http import ClientLimits, HttpClient, is_retryable
+from yoi_bundles.wire.client.backend_client import BackendClient
+from yoi_bundles.wire.client.http import ClientLimits, HttpClient, is_retryable
+from yoi_bundles.wire.client.runtime_client import RuntimeClient
 from yoi_bundles.wire.messages.runtimes import RuntimeInfo
-from yoi_bundles.wire.runtime_client import RuntimeClient
 
 ONCE = ClientLimits(attempts=1, read_seconds=2)
 SOME = Digest("ab" * 32)
