@@ -16,10 +16,10 @@ from house import serving
 from raw_http import connect
 
 from yoi_bundles.model.limits import MIB
-from yoi_bundles.wire import sendfile
+from yoi_bundles.wire.answers import sendfile
+from yoi_bundles.wire.answers.immutable_file import answer_file
+from yoi_bundles.wire.answers.sendfile import UNREAD_BYTES, FilePart, send_file_part
 from yoi_bundles.wire.connections import ConnectionLimits
-from yoi_bundles.wire.immutable_file import answer_file
-from yoi_bundles.wire.sendfile import UNREAD_BYTES, FilePart, send_file_part
 
 SIZE = 12 * MIB + 345
 GIVE_UP_SECONDS = 20

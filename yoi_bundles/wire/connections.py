@@ -23,6 +23,8 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from yoi_bundles.model.limits import KIB
+from yoi_bundles.wire.answers.responses import EncodedResponse
+from yoi_bundles.wire.answers.sendfile import SEND_FILE, UNREAD_BYTES, FilePart, send_file_part
 from yoi_bundles.wire.connection_parts import (
     Flow,
     ParkedRequest,
@@ -33,8 +35,6 @@ from yoi_bundles.wire.connection_parts import (
     make_parser,
     same_address,
 )
-from yoi_bundles.wire.responses import EncodedResponse
-from yoi_bundles.wire.sendfile import SEND_FILE, UNREAD_BYTES, FilePart, send_file_part
 from yoi_bundles.wire.waits import LEFT, Parked, state_of_parked, state_of_waited
 
 BUSY_SECONDS = 5

@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from yoi_bundles.model.limits import KIB
+from yoi_bundles.wire.answers.responses import CLOSE, EncodedResponse, http_problem_response
 from yoi_bundles.wire.lean import AtOnce
-from yoi_bundles.wire.responses import CLOSE, EncodedResponse, http_problem_response
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from yoi_bundles.errors import BundleError
 from yoi_bundles.model.limits import KIB
-from yoi_bundles.wire.responses import EncodedResponse
+from yoi_bundles.wire.answers.responses import EncodedResponse
 from yoi_bundles.wire.waits import Parked
 
 Lean: TypeAlias = Callable[[Scope, Mapping[str, str]], Response | None]

@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 from starlette.types import Message, Receive, Scope, Send
 
+from yoi_bundles.wire.answers.responses import EncodedResponse
 from yoi_bundles.wire.lean import AtOnce
-from yoi_bundles.wire.responses import EncodedResponse
 from yoi_bundles.wire.waits import Parked, is_parked
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})

@@ -26,9 +26,9 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from yoi_bundles.wire.answers.responses import EncodedResponse
+from yoi_bundles.wire.answers.throttle import BUSY_SECONDS, refuse_for
 from yoi_bundles.wire.messages.roles import CredentialView
-from yoi_bundles.wire.responses import EncodedResponse
-from yoi_bundles.wire.throttle import BUSY_SECONDS, refuse_for
 
 K = TypeVar("K", bound=Hashable)
 WhenLeft: TypeAlias = Callable[[Callable[[], None] | None], None]

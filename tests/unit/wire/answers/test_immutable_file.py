@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from yoi_bundles.errors import StoreError
-from yoi_bundles.wire import immutable_file
-from yoi_bundles.wire.immutable_file import answer_file
+from yoi_bundles.wire.answers import immutable_file
+from yoi_bundles.wire.answers.immutable_file import answer_file
 
 CONTENT = bytes(range(200)) * 5
 SIZE = len(CONTENT)

@@ -17,14 +17,14 @@ from starlette.types import Receive, Scope, Send
 
 from yoi_bundles.errors import StoreError
 from yoi_bundles.model.limits import KIB
-from yoi_bundles.wire.responses import (
+from yoi_bundles.wire.answers.responses import (
     EncodedResponse,
     find_header,
     http_problem_response,
     is_unchanged,
     problem_response,
 )
-from yoi_bundles.wire.sendfile import SEND_FILE
+from yoi_bundles.wire.answers.sendfile import SEND_FILE
 
 CHUNK_BYTES = 256 * KIB
 """Read and sent at a time; a reader that is slow costs this much memory."""

@@ -8,8 +8,8 @@ import pytest
 
 from yoi_bundles.errors import TooManyRequestsError
 from yoi_bundles.model.request_limits import RequestLimits
-from yoi_bundles.wire import throttle
-from yoi_bundles.wire.throttle import Rate, Throttle, network_of
+from yoi_bundles.wire.answers import throttle
+from yoi_bundles.wire.answers.throttle import Rate, Throttle, network_of
 
 LIMITS = RequestLimits(
     requests_per_second=10,
