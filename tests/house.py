@@ -25,8 +25,8 @@ from yoi_bundles.model.revision import Provenance
 from yoi_bundles.model.texts import Label
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.store import compute_digest
+from yoi_bundles.wire.at_once.connections import DEFAULT_CONNECTION_LIMITS, ConnectionLimits
 from yoi_bundles.wire.client.http import ClientLimits, HttpClient
-from yoi_bundles.wire.connections import DEFAULT_CONNECTION_LIMITS, ConnectionLimits
 from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
 from yoi_bundles.wire.messages.runtimes import RegisterRuntime
 from yoi_bundles.wire.serving import Listen, make_config

@@ -19,7 +19,7 @@ from yoi_bundles.cli.exit_codes import EXIT_CODE
 from yoi_bundles.cli.main import COMMANDS
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS
-from yoi_bundles.wire.connections import DEFAULT_CONNECTION_LIMITS
+from yoi_bundles.wire.at_once.connections import DEFAULT_CONNECTION_LIMITS
 from yoi_bundles.wire.guard import DEFAULT_PACE
 from yoi_bundles.wire.messages.problems import STATUS
 

@@ -24,7 +24,7 @@ from yoi_bundles.errors import UnauthenticatedError
 from yoi_bundles.model.limits import MIB
 from yoi_bundles.wire import serving as serving_module
 from yoi_bundles.wire.asgi import add_common
-from yoi_bundles.wire.connections import BoundedProtocol, ConnectionLimits
+from yoi_bundles.wire.at_once.connections import BoundedProtocol, ConnectionLimits
 from yoi_bundles.wire.messages.roles import CredentialView
 from yoi_bundles.wire.openapi import DocumentedAPI
 

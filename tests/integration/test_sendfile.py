@@ -19,7 +19,7 @@ from yoi_bundles.model.limits import MIB
 from yoi_bundles.wire.answers import sendfile
 from yoi_bundles.wire.answers.immutable_file import answer_file
 from yoi_bundles.wire.answers.sendfile import UNREAD_BYTES, FilePart, send_file_part
-from yoi_bundles.wire.connections import ConnectionLimits
+from yoi_bundles.wire.at_once.connections import ConnectionLimits
 
 SIZE = 12 * MIB + 345
 GIVE_UP_SECONDS = 20

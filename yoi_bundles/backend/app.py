@@ -26,7 +26,7 @@ from yoi_bundles.wire.asgi import (
     operation_id,
     require_role,
 )
-from yoi_bundles.wire.lean import answer_first
+from yoi_bundles.wire.at_once.before_routes import answer_first
 from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
 from yoi_bundles.wire.messages.revisions import (
     ChannelView,

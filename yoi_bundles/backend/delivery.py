@@ -22,10 +22,10 @@ from yoi_bundles.model.ids import ChannelName, WorkspaceId
 from yoi_bundles.model.request_limits import RequestLimits
 from yoi_bundles.wire.answers.immutable_file import answer_file
 from yoi_bundles.wire.answers.responses import EncodedResponse, is_unchanged
+from yoi_bundles.wire.at_once.waits import Waits, has_waited, preferred_wait_seconds
 from yoi_bundles.wire.messages.revisions import ChannelView
 from yoi_bundles.wire.messages.roles import CredentialView, verify_role
 from yoi_bundles.wire.messages.runtimes import BUNDLE_MEDIA_TYPE, StatusReport
-from yoi_bundles.wire.waits import Waits, has_waited, preferred_wait_seconds
 
 REPORTS_AT_ONCE = 100
 """Reports that are written together, at most."""

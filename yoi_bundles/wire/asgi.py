@@ -27,9 +27,9 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
 from yoi_bundles.wire.answers.responses import http_problem_response, problem_response
 from yoi_bundles.wire.answers.throttle import Throttle
+from yoi_bundles.wire.at_once.before_routes import LeanAnswers
 from yoi_bundles.wire.authentication import Authenticate, AuthenticationMiddleware
 from yoi_bundles.wire.guard import DEFAULT_PACE, BodyPace, GuardMiddleware
-from yoi_bundles.wire.lean import LeanAnswers
 from yoi_bundles.wire.messages.problems import list_field_faults
 from yoi_bundles.wire.messages.roles import CredentialView, Role, verify_role
 from yoi_bundles.wire.metrics import MetricsMiddleware, RequestMetrics

@@ -15,9 +15,9 @@ from starlette.types import Receive, Scope, Send
 from yoi_bundles.errors import BundleError, TooManyRequestsError, UnauthenticatedError
 from yoi_bundles.wire.answers.responses import CLOSE, EncodedResponse, problem_response
 from yoi_bundles.wire.answers.throttle import Throttle
-from yoi_bundles.wire.lean import AtOnce
+from yoi_bundles.wire.at_once.before_routes import AtOnce
+from yoi_bundles.wire.at_once.waits import has_waited
 from yoi_bundles.wire.messages.roles import CredentialView
-from yoi_bundles.wire.waits import has_waited
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/openapi.json"})
 """Paths that say nothing about bundles and ask for no credential."""

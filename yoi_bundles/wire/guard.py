@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from yoi_bundles.model.limits import KIB
 from yoi_bundles.wire.answers.responses import CLOSE, EncodedResponse, http_problem_response
-from yoi_bundles.wire.lean import AtOnce
+from yoi_bundles.wire.at_once.before_routes import AtOnce
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from prometheus_client.utils import floatToGoString
 from starlette.types import Message, Receive, Scope, Send
 
 from yoi_bundles.wire.answers.responses import EncodedResponse
-from yoi_bundles.wire.lean import AtOnce
-from yoi_bundles.wire.waits import Parked, is_parked
+from yoi_bundles.wire.at_once.before_routes import AtOnce
+from yoi_bundles.wire.at_once.waits import Parked, is_parked
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 """Methods with a time series of their own; anybody can make up others."""

@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from yoi_bundles.wire.at_once.waits import serve_with_waits
 from yoi_bundles.wire.messages.problems import PROBLEM_MEDIA_TYPE, Problem
-from yoi_bundles.wire.waits import serve_with_waits
 
 Responses = dict[int | str, dict[str, Any]]
 

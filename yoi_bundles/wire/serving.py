@@ -24,7 +24,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from yoi_bundles.errors import InvalidInputError, StoreError
-from yoi_bundles.wire.connections import (
+from yoi_bundles.wire.at_once.connections import (
     DEFAULT_CONNECTION_LIMITS,
     BoundedProtocol,
     ConnectionLimits,

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from yoi_bundles.backend.app import create_app
 from yoi_bundles.model.ids import RuntimeId
 from yoi_bundles.model.request_limits import RequestLimits
+from yoi_bundles.wire.at_once.waits import Parked, state_of_waited
 from yoi_bundles.wire.messages.runtimes import BundleStatus, StatusReport
-from yoi_bundles.wire.waits import Parked, state_of_waited
 
 CHANNEL = f"/v1/workspaces/{TEAM}/channels/main"
 NOWHERE = "ab" * 32

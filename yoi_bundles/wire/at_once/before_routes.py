@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from yoi_bundles.errors import BundleError
 from yoi_bundles.model.limits import KIB
 from yoi_bundles.wire.answers.responses import EncodedResponse
-from yoi_bundles.wire.waits import Parked
+from yoi_bundles.wire.at_once.waits import Parked
 
 Lean: TypeAlias = Callable[[Scope, Mapping[str, str]], Response | None]
 """Answers a request with such parts of its path, or None: then the documented route does.

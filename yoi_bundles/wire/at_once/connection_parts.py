@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from yoi_bundles.wire.at_once.waits import Wait
 from yoi_bundles.wire.messages.problems import PROBLEM_MEDIA_TYPE, encode_http_problem
-from yoi_bundles.wire.waits import Wait
 
 Address = tuple[str, int | None] | None
 

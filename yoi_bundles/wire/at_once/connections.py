@@ -25,7 +25,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from yoi_bundles.model.limits import KIB
 from yoi_bundles.wire.answers.responses import EncodedResponse
 from yoi_bundles.wire.answers.sendfile import SEND_FILE, UNREAD_BYTES, FilePart, send_file_part
-from yoi_bundles.wire.connection_parts import (
+from yoi_bundles.wire.at_once.connection_parts import (
     Flow,
     ParkedRequest,
     Pipeline,
@@ -35,7 +35,7 @@ from yoi_bundles.wire.connection_parts import (
     make_parser,
     same_address,
 )
-from yoi_bundles.wire.waits import LEFT, Parked, state_of_parked, state_of_waited
+from yoi_bundles.wire.at_once.waits import LEFT, Parked, state_of_parked, state_of_waited
 
 BUSY_SECONDS = 5
 """What a caller is told to wait when there are too many connections."""

@@ -9,8 +9,13 @@ import time
 import pytest
 from house import START
 
+from yoi_bundles.wire.at_once.waits import (
+    MAX_WAIT_SECONDS,
+    TICK_SECONDS,
+    Waits,
+    preferred_wait_seconds,
+)
 from yoi_bundles.wire.messages.roles import CredentialView
-from yoi_bundles.wire.waits import MAX_WAIT_SECONDS, TICK_SECONDS, Waits, preferred_wait_seconds
 
 LONG_SECONDS = 30
 ADA = CredentialView(name="ada", role="operator", created_at=START)
