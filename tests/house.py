@@ -29,7 +29,7 @@ from yoi_bundles.wire.at_once.connections import DEFAULT_CONNECTION_LIMITS, Conn
 from yoi_bundles.wire.client.http import ClientLimits, HttpClient
 from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
 from yoi_bundles.wire.messages.runtimes import RegisterRuntime
-from yoi_bundles.wire.serving import Listen, make_config
+from yoi_bundles.wire.server.serving import Listen, make_config
 
 TEAM = WorkspaceId("team")
 OTHER = WorkspaceId("other")

@@ -40,7 +40,7 @@ def test_a_backend_takes_its_bounds_from_options(yoi, monkeypatch, options, coun
         with serving(app) as url:
             found.append(answered(url, token, "/v1/workspaces"))
 
-    monkeypatch.setattr("yoi_bundles.wire.serving.serve", serve)
+    monkeypatch.setattr("yoi_bundles.wire.server.serving.serve", serve)
 
     assert yoi("backend", "serve", *options).code == OK
     assert found == [count]

@@ -20,8 +20,8 @@ from yoi_bundles.cli.main import COMMANDS
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS
 from yoi_bundles.wire.at_once.connections import DEFAULT_CONNECTION_LIMITS
-from yoi_bundles.wire.guard import DEFAULT_PACE
 from yoi_bundles.wire.messages.problems import STATUS
+from yoi_bundles.wire.server.guard import DEFAULT_PACE
 
 SOURCES = sorted((ROOT / "yoi_bundles").rglob("*.py"))
 RECORDS = sorted((DOCS / "adr").glob("[0-9]*.md"))

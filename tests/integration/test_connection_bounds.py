@@ -22,11 +22,11 @@ from starlette.requests import Request
 
 from yoi_bundles.errors import UnauthenticatedError
 from yoi_bundles.model.limits import MIB
-from yoi_bundles.wire import serving as serving_module
-from yoi_bundles.wire.asgi import add_common
 from yoi_bundles.wire.at_once.connections import BoundedProtocol, ConnectionLimits
 from yoi_bundles.wire.messages.roles import CredentialView
-from yoi_bundles.wire.openapi import DocumentedAPI
+from yoi_bundles.wire.server import serving as serving_module
+from yoi_bundles.wire.server.asgi import add_common
+from yoi_bundles.wire.server.openapi import DocumentedAPI
 
 TOKEN = "t" * 43
 SHORT = ConnectionLimits(head_seconds=0.15, unread_seconds=0.15, head_bytes=4096)

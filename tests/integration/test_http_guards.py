@@ -12,7 +12,7 @@ from house import TEAM, tree_of
 from raw_http import answer_of, ask, connect, head
 
 from yoi_bundles.runtime.app import create_app
-from yoi_bundles.wire.guard import BodyPace
+from yoi_bundles.wire.server.guard import BodyPace
 
 DRIPPING = 50
 IDLE_SECONDS = 0.05

@@ -20,12 +20,6 @@ from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, Work
 from yoi_bundles.model.limits import MIB
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.wire.asgi import (
-    BodyLimit,
-    add_common,
-    operation_id,
-    require_role,
-)
 from yoi_bundles.wire.at_once.before_routes import answer_first
 from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
 from yoi_bundles.wire.messages.revisions import (
@@ -48,7 +42,13 @@ from yoi_bundles.wire.messages.runtimes import (
     SyncReply,
     SyncRequest,
 )
-from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, Responses, problems
+from yoi_bundles.wire.server.asgi import (
+    BodyLimit,
+    add_common,
+    operation_id,
+    require_role,
+)
+from yoi_bundles.wire.server.openapi import PROBLEM_RESPONSES, DocumentedAPI, Responses, problems
 
 REPORT_BYTES = 8 * MIB
 """A Runtime's report of a thousand bundles, each refused with a long reason."""

@@ -23,7 +23,7 @@ from yoi_bundles.model.clock import utc_now
 
 if TYPE_CHECKING:
     from yoi_bundles.model.request_limits import RequestLimits
-    from yoi_bundles.wire.serving import Listen
+    from yoi_bundles.wire.server.serving import Listen
 
 
 @click.group("backend")
@@ -60,7 +60,7 @@ def serve_(
     SIGHUP reads the visibility policy again; a broken file leaves the old one in force.
     """
     from yoi_bundles.backend.app import create_app
-    from yoi_bundles.wire.serving import serve, verify_listen
+    from yoi_bundles.wire.server.serving import serve, verify_listen
 
     verify_listen(listen)
     with (

@@ -189,7 +189,7 @@ def listen_options(function: F) -> F:
         insecure: bool,
         **kwargs: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
-        from yoi_bundles.wire.serving import Listen
+        from yoi_bundles.wire.server.serving import Listen
 
         return function(*args, listen=Listen(host, port, tls_cert, tls_key, insecure), **kwargs)
 

@@ -46,7 +46,7 @@ from yoi_bundles.wire.messages.runtimes import NewPushToken, RegisterRuntime, Ru
 if TYPE_CHECKING:
     from yoi_bundles.runtime.catalog import Catalog
     from yoi_bundles.runtime.service import Runtime
-    from yoi_bundles.wire.serving import Listen
+    from yoi_bundles.wire.server.serving import Listen
 
 
 @click.group("runtime")
@@ -80,7 +80,7 @@ def serve_(
     SIGHUP reads the host policy again; a broken file leaves the old one in force.
     """
     from yoi_bundles.runtime.app import create_app
-    from yoi_bundles.wire.serving import serve, verify_listen
+    from yoi_bundles.wire.server.serving import serve, verify_listen
 
     verify_listen(listen)
     with open_runtime(data, policy, runtime_id) as runtime:

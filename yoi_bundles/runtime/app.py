@@ -14,13 +14,6 @@ from yoi_bundles.model.ids import Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.runtime.service import Runtime
-from yoi_bundles.wire.asgi import (
-    BodyLimit,
-    add_common,
-    operation_id,
-    require_role,
-)
-from yoi_bundles.wire.guard import DEFAULT_PACE, BodyPace
 from yoi_bundles.wire.messages.roles import CredentialView
 from yoi_bundles.wire.messages.runtimes import (
     BUNDLE_MEDIA_TYPE,
@@ -30,7 +23,14 @@ from yoi_bundles.wire.messages.runtimes import (
     RuntimeInfo,
 )
 from yoi_bundles.wire.messages.workers import CreatedWorker, ResolveReport, WorkerList, WorkerView
-from yoi_bundles.wire.openapi import PROBLEM_RESPONSES, DocumentedAPI, problems
+from yoi_bundles.wire.server.asgi import (
+    BodyLimit,
+    add_common,
+    operation_id,
+    require_role,
+)
+from yoi_bundles.wire.server.guard import DEFAULT_PACE, BodyPace
+from yoi_bundles.wire.server.openapi import PROBLEM_RESPONSES, DocumentedAPI, problems
 
 BACKEND = require_role("backend", "operator")
 

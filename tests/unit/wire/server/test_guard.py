@@ -8,7 +8,7 @@ import json
 import pytest
 from starlette.exceptions import HTTPException
 
-from yoi_bundles.wire.guard import (
+from yoi_bundles.wire.server.guard import (
     DEFAULT_PACE,
     SINGLE_HEADERS,
     BodyPace,

@@ -11,7 +11,7 @@ PROGRAM = """\
 import resource, sys
 soft, hard, wanted = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-from yoi_bundles.wire.serving import allow_files
+from yoi_bundles.wire.server.serving import allow_files
 allow_files(wanted)
 print(*resource.getrlimit(resource.RLIMIT_NOFILE))
 """

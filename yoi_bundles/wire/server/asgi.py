@@ -28,12 +28,12 @@ from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimi
 from yoi_bundles.wire.answers.responses import http_problem_response, problem_response
 from yoi_bundles.wire.answers.throttle import Throttle
 from yoi_bundles.wire.at_once.before_routes import LeanAnswers
-from yoi_bundles.wire.authentication import Authenticate, AuthenticationMiddleware
-from yoi_bundles.wire.guard import DEFAULT_PACE, BodyPace, GuardMiddleware
 from yoi_bundles.wire.messages.problems import list_field_faults
 from yoi_bundles.wire.messages.roles import CredentialView, Role, verify_role
-from yoi_bundles.wire.metrics import MetricsMiddleware, RequestMetrics
-from yoi_bundles.wire.openapi import DocumentedAPI
+from yoi_bundles.wire.server.authentication import Authenticate, AuthenticationMiddleware
+from yoi_bundles.wire.server.guard import DEFAULT_PACE, BodyPace, GuardMiddleware
+from yoi_bundles.wire.server.metrics import MetricsMiddleware, RequestMetrics
+from yoi_bundles.wire.server.openapi import DocumentedAPI
 
 log = logging.getLogger(__name__)
 

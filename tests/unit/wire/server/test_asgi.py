@@ -22,11 +22,11 @@ from yoi_bundles.errors import (
     UnauthenticatedError,
 )
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
-from yoi_bundles.wire import metrics
-from yoi_bundles.wire.asgi import BodyLimit, add_common, require_role
 from yoi_bundles.wire.messages.roles import CredentialView
-from yoi_bundles.wire.metrics import RequestMetrics
-from yoi_bundles.wire.openapi import DocumentedAPI
+from yoi_bundles.wire.server import metrics
+from yoi_bundles.wire.server.asgi import BodyLimit, add_common, require_role
+from yoi_bundles.wire.server.metrics import RequestMetrics
+from yoi_bundles.wire.server.openapi import DocumentedAPI
 
 TOKEN = "t" * 43
 

@@ -18,8 +18,8 @@ import stamina.instrumentation
 from starlette.applications import Starlette
 
 from yoi_bundles.errors import InvalidInputError, StoreError
-from yoi_bundles.wire import serving
-from yoi_bundles.wire.serving import Listen, bind, configure_logging, serve, verify_listen
+from yoi_bundles.wire.server import serving
+from yoi_bundles.wire.server.serving import Listen, bind, configure_logging, serve, verify_listen
 
 
 @pytest.fixture
