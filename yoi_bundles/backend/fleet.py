@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from yoi_bundles.backend.registry import KnownRuntime, Registry, Reported, RuntimeIdentity
-from yoi_bundles.backend.sync import PushTokens
+from yoi_bundles.backend.targets import PushTokens
 from yoi_bundles.backend.verdicts import Verdicts
 from yoi_bundles.errors import BundleMissingError, ForbiddenError, InvalidInputError
 from yoi_bundles.ledger.group_commit import Entry

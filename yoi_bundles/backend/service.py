@@ -15,8 +15,8 @@ from yoi_bundles.backend.publishing import open_publishing
 from yoi_bundles.backend.ready import ReadyAnswers
 from yoi_bundles.backend.registry import Registry, RuntimeIdentity
 from yoi_bundles.backend.shelf import KEEP_BYTES
-from yoi_bundles.backend.sync import PushSync, PushTokens
-from yoi_bundles.backend.targets import Connect
+from yoi_bundles.backend.sync import PushSync
+from yoi_bundles.backend.targets import Connect, PushTokens
 from yoi_bundles.backend.views import browser_runtimes, browser_workspace
 from yoi_bundles.backend.visibility_file import read_visibility
 from yoi_bundles.backend.warming import Warming

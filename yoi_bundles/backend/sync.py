@@ -12,7 +12,6 @@ import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
@@ -20,16 +19,14 @@ from yoi_bundles.backend.registry import KnownRuntime, Registry
 from yoi_bundles.backend.targets import Clients, Connect, Patience
 from yoi_bundles.errors import (
     BundleError,
-    InvalidInputError,
     MissingPrerequisiteError,
     StoreError,
     TransportError,
     is_refusal,
 )
-from yoi_bundles.model.ids import CommitId, RuntimeId
+from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
-from yoi_bundles.wire.client.token_files import TokenFile, replace_token_file, write_token_file
 from yoi_bundles.wire.messages.runtimes import (
     BundleOnRuntime,
     BundleStatus,
@@ -46,57 +43,6 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 16
 """Runtimes brought up to date side by side, however many workspaces are synced."""
-
-
-class PushTokens:
-    """Tokens this Backend signs in with at Runtimes, a file each that only its owner reads.
-
-    Args:
-        root: Their directory.
-        ca_file: Certificates to trust instead of the system's when Runtimes are called.
-    """
-
-    def __init__(self, root: Path, ca_file: Path | None = None) -> None:
-        self._root = root
-        self._ca_file = None if ca_file is None else str(ca_file)
-
-    def keep(self, runtime_id: RuntimeId, token: str) -> None:
-        """Keep the token for a Runtime's own API.
-
-        Raises:
-            InvalidInputError: There is one already, or it cannot be written.
-        """
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_token_file(self._root / str(runtime_id), token)
-
-    def replace(self, runtime_id: RuntimeId, token: str) -> None:
-        """Use another token for a Runtime's own API, from the next request on.
-
-        Raises:
-            InvalidInputError: It cannot be written.
-        """
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        replace_token_file(self._root / str(runtime_id), token)
-
-    def forget(self, runtime_id: RuntimeId) -> None:
-        """Remove the token, if there is one."""
-        (self._root / str(runtime_id)).unlink(missing_ok=True)
-
-    def connect(self, runtime: KnownRuntime) -> RuntimeClient:
-        """A client for a registered Runtime.
-
-        Raises:
-            InvalidInputError: It has no endpoint, or its token cannot be used.
-        """
-        # A server that pushes to nobody spares 1.4 MB.
-        from yoi_bundles.wire.client.http import HttpClient
-        from yoi_bundles.wire.client.runtime_client import RuntimeClient
-
-        if runtime.endpoint is None:
-            raise InvalidInputError(f"the runtime {runtime.runtime_id} has no endpoint; it pulls")
-        file = self._root / str(runtime.runtime_id)
-        token = TokenFile(file) if file.exists() else None
-        return RuntimeClient(HttpClient(runtime.endpoint, token, ca_file=self._ca_file))
 
 
 class PushSync:
