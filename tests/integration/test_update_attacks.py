@@ -18,7 +18,7 @@ from house import (
 from signing_keys import DEV, Keys, needs_ssh, run
 
 from yoi_bundles.author.signed_request import sign_request
-from yoi_bundles.backend.publishing import open_publishing
+from yoi_bundles.backend.publishing.publishing import open_publishing
 from yoi_bundles.errors import (
     DigestMismatchError,
     MalformedBundleError,

@@ -11,7 +11,7 @@ from typing import Self
 
 from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
 from yoi_bundles.backend.fleet import Fleet
-from yoi_bundles.backend.publishing import open_publishing
+from yoi_bundles.backend.publishing.publishing import open_publishing
 from yoi_bundles.backend.ready import ReadyAnswers
 from yoi_bundles.backend.registry import Registry, RuntimeIdentity
 from yoi_bundles.backend.shelf import KEEP_BYTES

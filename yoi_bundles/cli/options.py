@@ -289,7 +289,7 @@ def publishing_port(data: Path, remote: Remote | None) -> PublishingPort:
     """
     if remote is not None:
         return backend_port(data, remote)
-    from yoi_bundles.backend.publishing import open_publishing
+    from yoi_bundles.backend.publishing.publishing import open_publishing
     from yoi_bundles.cli.ports import LocalPublishing
 
     publishing, repositories = open_publishing(data / "backend", is_brief=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from yoi_bundles.backend.publishing import Publishing
+    from yoi_bundles.backend.publishing.publishing import Publishing
     from yoi_bundles.backend.service import Backend
     from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId, WorkspaceId
     from yoi_bundles.model.request import CreateWorkerRequest

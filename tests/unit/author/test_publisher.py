@@ -7,7 +7,7 @@ from house import TEAM
 
 from yoi_bundles.author import publisher as module
 from yoi_bundles.author.publisher import WorkspacePublisher
-from yoi_bundles.backend.publishing import open_publishing
+from yoi_bundles.backend.publishing.publishing import open_publishing
 from yoi_bundles.errors import ForbiddenMaterialError, RevisionConflictError
 from yoi_bundles.model.ids import CommitId, RelativePath
 from yoi_bundles.model.revision import Provenance

@@ -13,7 +13,7 @@ from yoi_bundles.author import stat_cache
 from yoi_bundles.author.publisher import WorkspacePublisher
 from yoi_bundles.author.source import RACY_NANOSECONDS, take_snapshot
 from yoi_bundles.author.stat_cache import Published, StatCache, open_stat_cache
-from yoi_bundles.backend.publishing import open_publishing
+from yoi_bundles.backend.publishing.publishing import open_publishing
 from yoi_bundles.content.check import check_files
 from yoi_bundles.kept import file as kept_file
 from yoi_bundles.model.ids import RelativePath

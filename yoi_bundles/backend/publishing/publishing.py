@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from yoi_bundles.backend.bell import ChannelBell
-from yoi_bundles.backend.checking import Checked, PublishChecks
-from yoi_bundles.backend.kept_checks import KeptChecks
+from yoi_bundles.backend.publishing.checking import Checked, PublishChecks
+from yoi_bundles.backend.publishing.kept_checks import KeptChecks
+from yoi_bundles.backend.publishing.news import ChannelBell
 from yoi_bundles.content.check_all import verify_files
 from yoi_bundles.errors import (
     BundleMissingError,
@@ -130,7 +130,7 @@ class Publishing:
         draft = RevisionDraft(self._clock(), request.provenance, request.message)
         sign: CommitSigner | None = None
         if request.signed_commit is not None:
-            from yoi_bundles.backend.presigned import read_signed, signer_of
+            from yoi_bundles.backend.publishing.presigned import read_signed, signer_of
 
             signed = read_signed(request.signed_commit, workspace)
             parent = signed.revision.parent

@@ -7,7 +7,7 @@ import pytest
 from house import OTHER, TEAM, digest_of, publish_request, workspace_files
 
 from yoi_bundles.author.signed_request import sign_request
-from yoi_bundles.backend.publishing import open_publishing
+from yoi_bundles.backend.publishing.publishing import open_publishing
 from yoi_bundles.errors import InvalidInputError, RevisionConflictError, WorkspaceNotVisibleError
 from yoi_bundles.store import parse_commit
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from house import OTHER, TEAM, publish_request, workspace_files
 
-from yoi_bundles.backend.publishing import open_publishing
+from yoi_bundles.backend.publishing.publishing import open_publishing
 from yoi_bundles.errors import (
     BundleMissingError,
     ChannelGoneError,

@@ -7,8 +7,8 @@ import json
 import pytest
 from house import TEAM, publish_request, workspace_files
 
-from yoi_bundles.backend import kept_checks
-from yoi_bundles.backend.publishing import open_publishing
+from yoi_bundles.backend.publishing import kept_checks
+from yoi_bundles.backend.publishing.publishing import open_publishing
 from yoi_bundles.content import check_tree as check_tree_module
 from yoi_bundles.content.check import check_files
 from yoi_bundles.content.check_tree import check_tree
@@ -195,7 +195,7 @@ def test_an_older_tree_that_is_damaged_refuses_no_newer_one(publish, first, monk
     def fail(*arguments):
         raise StoreCorruptError("a directory is missing")
 
-    monkeypatch.setattr("yoi_bundles.backend.checking.count_plain_edits", fail)
+    monkeypatch.setattr("yoi_bundles.backend.publishing.checking.count_plain_edits", fail)
 
     assert publish(FILES | {CODER: b"Be exact.\n"}).is_new
 

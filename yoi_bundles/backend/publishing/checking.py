@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from yoi_bundles.backend.kept_checks import KeptChecks, KeptTree
+from yoi_bundles.backend.publishing.kept_checks import KeptChecks, KeptTree
 from yoi_bundles.content.check_all import verify_files
 from yoi_bundles.content.kept import KeptCheck, check_beside, count_plain_edits, keep_check
 from yoi_bundles.errors import InvalidManifestError, StoreCorruptError, StoreError
