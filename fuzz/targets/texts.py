@@ -9,7 +9,7 @@ from contextlib import suppress
 from fuzz.hostile import BASE_FILES, ROOT
 from fuzz.hostile import content as hostile_content
 from fuzz.target import Target, must, must_equal, texts_of, verify_texts
-from yoi_bundles.backend.visibility_file import parse_visibility
+from yoi_bundles.backend.fleet.visibility_file import parse_visibility
 from yoi_bundles.content.check import CheckResult, check_files
 from yoi_bundles.content.check_tree import load_bundle
 from yoi_bundles.content.memory import MemoryTree

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from yoi_bundles.backend.targets import PushTokens
+from yoi_bundles.backend.fleet.targets import PushTokens
 from yoi_bundles.cli.exit_codes import CONFLICT, NOT_FOUND, OK, USAGE
 from yoi_bundles.errors import UnauthenticatedError
 from yoi_bundles.model.clock import utc_now

@@ -9,7 +9,7 @@ import pytest
 from console import matches, play, runnable
 from markdown import DOCS, ROOT, blocks, documents
 
-from yoi_bundles.backend.visibility_file import read_visibility
+from yoi_bundles.backend.fleet.visibility_file import read_visibility
 
 WITH_EXAMPLES = [path for path in documents() if runnable(path.read_text("utf-8"))]
 

@@ -10,14 +10,14 @@ import pytest
 from house import TEAM
 
 from yoi_bundles.backend import sync as sync_module
-from yoi_bundles.backend.service import Backend
-from yoi_bundles.backend.targets import (
+from yoi_bundles.backend.fleet.targets import (
     FIRST_WAIT_SECONDS,
     KEPT_CLIENTS,
     LONGEST_WAIT_SECONDS,
     Clients,
     Patience,
 )
+from yoi_bundles.backend.service import Backend
 from yoi_bundles.errors import StoreError, TransportError
 from yoi_bundles.model.ids import RuntimeId
 from yoi_bundles.model.visibility import VisibilityPolicy

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
-from yoi_bundles.backend.fleet import Fleet
-from yoi_bundles.backend.registry import RuntimeIdentity
+from yoi_bundles.backend.fleet.fleet import Fleet
+from yoi_bundles.backend.fleet.registry import RuntimeIdentity
 from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, CommitId, Digest, WorkspaceId
 from yoi_bundles.store import WorkspaceRepositories

@@ -10,15 +10,15 @@ from types import TracebackType
 from typing import Self
 
 from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
-from yoi_bundles.backend.fleet import Fleet
+from yoi_bundles.backend.fleet.fleet import Fleet
+from yoi_bundles.backend.fleet.registry import Registry, RuntimeIdentity
+from yoi_bundles.backend.fleet.targets import Connect, PushTokens
+from yoi_bundles.backend.fleet.views import browser_runtimes, browser_workspace
+from yoi_bundles.backend.fleet.visibility_file import read_visibility
 from yoi_bundles.backend.publishing.publishing import open_publishing
 from yoi_bundles.backend.ready import ReadyAnswers
-from yoi_bundles.backend.registry import Registry, RuntimeIdentity
 from yoi_bundles.backend.shelf import KEEP_BYTES
 from yoi_bundles.backend.sync import PushSync
-from yoi_bundles.backend.targets import Connect, PushTokens
-from yoi_bundles.backend.views import browser_runtimes, browser_workspace
-from yoi_bundles.backend.visibility_file import read_visibility
 from yoi_bundles.backend.warming import Warming
 from yoi_bundles.errors import (
     BundleMissingError,

@@ -111,7 +111,7 @@ def _policy(policy: Path | None, data: Path) -> Check:
 
 
 def _visibility(visibility: Path | None) -> Check:
-    from yoi_bundles.backend.visibility_file import read_visibility
+    from yoi_bundles.backend.fleet.visibility_file import read_visibility
 
     if visibility is None:
         return Check("visibility", "ok", "none: a Backend here shows no Runtime anything")

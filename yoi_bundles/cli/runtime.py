@@ -162,7 +162,7 @@ def register(
     is_json: bool,
 ) -> None:
     """Make a Runtime known to the Backend; prints the token the Runtime signs in with, once."""
-    from yoi_bundles.backend.fleet import parse_labels
+    from yoi_bundles.backend.fleet.fleet import parse_labels
     from yoi_bundles.wire.client.token_files import read_token_file, write_token_file
 
     with values_from_options():

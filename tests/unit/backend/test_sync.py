@@ -7,8 +7,8 @@ import stat
 import pytest
 from house import TEAM
 
+from yoi_bundles.backend.fleet.targets import PushTokens
 from yoi_bundles.backend.service import Backend
-from yoi_bundles.backend.targets import PushTokens
 from yoi_bundles.errors import (
     BundleMissingError,
     InvalidInputError,

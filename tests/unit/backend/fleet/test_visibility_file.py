@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from house import OTHER, TEAM, VISIBILITY
 
-from yoi_bundles.backend.visibility_file import read_visibility
+from yoi_bundles.backend.fleet.visibility_file import read_visibility
 from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import ChannelName, Name, RuntimeId
 from yoi_bundles.model.visibility import VisibilityPolicy

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from yoi_bundles.backend.registry import KnownRuntime, Registry, Reported, RuntimeIdentity
-from yoi_bundles.backend.targets import PushTokens
-from yoi_bundles.backend.verdicts import Verdicts
+from yoi_bundles.backend.fleet.registry import KnownRuntime, Registry, Reported, RuntimeIdentity
+from yoi_bundles.backend.fleet.targets import PushTokens
+from yoi_bundles.backend.fleet.visibility_cache import Verdicts
 from yoi_bundles.errors import BundleMissingError, ForbiddenError, InvalidInputError
 from yoi_bundles.ledger.group_commit import Entry
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Name, RuntimeId, WorkspaceId

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from house import OTHER, TEAM, publish_request, workspace_files
 
-from yoi_bundles.backend.views import browser_revision, browser_runtimes
+from yoi_bundles.backend.fleet.views import browser_revision, browser_runtimes
 from yoi_bundles.model.ids import Digest, RuntimeId
 from yoi_bundles.model.revision import Provenance
 from yoi_bundles.wire.messages.runtimes import BundleOnRuntime, RuntimeView

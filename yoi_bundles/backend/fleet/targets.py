@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from yoi_bundles.backend.registry import KnownRuntime
+from yoi_bundles.backend.fleet.registry import KnownRuntime
 from yoi_bundles.errors import BundleError, InvalidInputError
 from yoi_bundles.model.ids import RuntimeId
 from yoi_bundles.wire.client.token_files import TokenFile, replace_token_file, write_token_file

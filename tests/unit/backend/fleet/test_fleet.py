@@ -7,8 +7,8 @@ import stat
 import pytest
 from house import OTHER, START, TEAM
 
-from yoi_bundles.backend.fleet import parse_labels
-from yoi_bundles.backend.registry import Reported
+from yoi_bundles.backend.fleet.fleet import parse_labels
+from yoi_bundles.backend.fleet.registry import Reported
 from yoi_bundles.errors import (
     BundleMissingError,
     ForbiddenError,

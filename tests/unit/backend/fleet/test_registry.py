@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from house import OTHER, START, TEAM
 
-from yoi_bundles.backend.registry import Registry
+from yoi_bundles.backend.fleet.registry import Registry
 from yoi_bundles.errors import BundleMissingError, RevisionConflictError
 from yoi_bundles.model.ids import ContentHash, Digest, Name, RuntimeId
 from yoi_bundles.wire.messages.runtimes import BundleOnRuntime, NackReason

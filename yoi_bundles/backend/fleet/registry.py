@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from yoi_bundles.backend.registry_tables import (
+from yoi_bundles.backend.fleet.registry_tables import (
     BUNDLES,
     CREDENTIALS,
     NOTE_SEEN,
