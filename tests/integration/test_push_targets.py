@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from house import TEAM
 
-from yoi_bundles.backend import sync as sync_module
+from yoi_bundles.backend.files import push_sync as sync_module
 from yoi_bundles.backend.fleet.targets import (
     FIRST_WAIT_SECONDS,
     KEPT_CLIENTS,

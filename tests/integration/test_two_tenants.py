@@ -20,7 +20,7 @@ import pytest
 from house import OTHER, TEAM
 
 from yoi_bundles.backend.app import create_app as backend_app
-from yoi_bundles.backend.ready import parse_question
+from yoi_bundles.backend.files.answer_cache import parse_question
 from yoi_bundles.errors import BundleMissingError
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Digest, RuntimeId, WorkspaceId
 

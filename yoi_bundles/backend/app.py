@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from yoi_bundles import __version__
 from yoi_bundles.backend.delivery import Delivery
+from yoi_bundles.backend.files.answer_cache import MAX_HAVES, BundleQuestion
 from yoi_bundles.backend.git_http import advertise_refs, upload_pack
-from yoi_bundles.backend.ready import MAX_HAVES, BundleQuestion
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.errors import ForbiddenError
 from yoi_bundles.model.base import build_models

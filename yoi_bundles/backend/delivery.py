@@ -14,8 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Scope
 
+from yoi_bundles.backend.files.answer_cache import BundleQuestion, parse_channel, parse_question
 from yoi_bundles.backend.fleet.registry import RegistryCaller, RuntimeIdentity
-from yoi_bundles.backend.ready import BundleQuestion, parse_channel, parse_question
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.errors import ForbiddenError
 from yoi_bundles.model.ids import ChannelName, WorkspaceId

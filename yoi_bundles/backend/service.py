@@ -9,17 +9,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
+from yoi_bundles.backend.files.answer_cache import ReadyAnswers
+from yoi_bundles.backend.files.bounded_directory import KEEP_BYTES
+from yoi_bundles.backend.files.bundle_files import BundleFile, BundleFiles
+from yoi_bundles.backend.files.prebuilding import Warming
+from yoi_bundles.backend.files.push_sync import PushSync
 from yoi_bundles.backend.fleet.fleet import Fleet
 from yoi_bundles.backend.fleet.registry import Registry, RuntimeIdentity
 from yoi_bundles.backend.fleet.targets import Connect, PushTokens
 from yoi_bundles.backend.fleet.views import browser_runtimes, browser_workspace
 from yoi_bundles.backend.fleet.visibility_file import read_visibility
 from yoi_bundles.backend.publishing.publishing import open_publishing
-from yoi_bundles.backend.ready import ReadyAnswers
-from yoi_bundles.backend.shelf import KEEP_BYTES
-from yoi_bundles.backend.sync import PushSync
-from yoi_bundles.backend.warming import Warming
 from yoi_bundles.errors import (
     BundleMissingError,
     InvalidInputError,

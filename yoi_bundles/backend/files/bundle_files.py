@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from cachetools import LRUCache
 
-from yoi_bundles.backend.shelf import KEEP_BYTES, SUFFIX, Shelf, digest_file, mark_used, remove
+from yoi_bundles.backend.files.bounded_directory import (
+    KEEP_BYTES,
+    SUFFIX,
+    Shelf,
+    digest_file,
+    mark_used,
+    remove,
+)
 from yoi_bundles.errors import BundleError, TransportError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.limits import KIB, MIB

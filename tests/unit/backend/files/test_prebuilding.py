@@ -7,7 +7,7 @@ import shutil
 import pytest
 from house import OTHER, START, TEAM
 
-from yoi_bundles.backend import warming
+from yoi_bundles.backend.files import prebuilding as warming
 from yoi_bundles.model.ids import RuntimeId
 from yoi_bundles.wire.messages.runtimes import BundleOnRuntime
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from house import OTHER, TEAM
 
-from yoi_bundles.backend.ready import MAX_HAVES, parse_question
+from yoi_bundles.backend.files.answer_cache import MAX_HAVES, parse_question
 from yoi_bundles.errors import BundleMissingError, InvalidInputError
 from yoi_bundles.model.ids import (
     MAIN_CHANNEL,

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
+from yoi_bundles.backend.files.bundle_files import BundleFile, BundleFiles
 from yoi_bundles.backend.fleet.fleet import Fleet
 from yoi_bundles.backend.fleet.registry import RuntimeIdentity
 from yoi_bundles.errors import InvalidInputError

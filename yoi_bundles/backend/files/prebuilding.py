@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from yoi_bundles.backend.bundle_files import BundleFiles
+from yoi_bundles.backend.files.bundle_files import BundleFiles
 from yoi_bundles.errors import TransportError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Revision

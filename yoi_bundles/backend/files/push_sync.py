@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from yoi_bundles.backend.bundle_files import BundleFile, BundleFiles
+from yoi_bundles.backend.files.bundle_files import BundleFile, BundleFiles
 from yoi_bundles.backend.fleet.registry import KnownRuntime, Registry
 from yoi_bundles.backend.fleet.targets import Clients, Connect, Patience
 from yoi_bundles.errors import (

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from house import OTHER, TEAM
 
-from yoi_bundles.backend import bundle_files
-from yoi_bundles.backend.bundle_files import BundleFiles
+from yoi_bundles.backend.files import bundle_files
+from yoi_bundles.backend.files.bundle_files import BundleFiles
 from yoi_bundles.errors import StorageFullError, StoreError, TransportError
 from yoi_bundles.model.ids import CommitId
 
