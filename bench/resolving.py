@@ -23,9 +23,9 @@ from yoi_bundles.model.ids import Digest, Name, RelativePath
 from yoi_bundles.model.request import BundleRef, CreateWorkerRequest, Intent
 from yoi_bundles.resolve import ResolutionCache
 from yoi_bundles.resolve.resolution import prepare_profile
-from yoi_bundles.runtime.facts import observe_host
-from yoi_bundles.runtime.packages import PackageInspector
-from yoi_bundles.runtime.secrets import SecretStore
+from yoi_bundles.runtime.host.facts import observe_host
+from yoi_bundles.runtime.host.packages import PackageInspector
+from yoi_bundles.runtime.host.secrets import SecretStore
 from yoi_bundles.runtime.service import Runtime
 
 Files: TypeAlias = dict[RelativePath, bytes]

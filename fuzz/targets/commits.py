@@ -17,7 +17,7 @@ from yoi_bundles.errors import BundleError
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import KIB, Limits
 from yoi_bundles.model.revision import Provenance
-from yoi_bundles.runtime.signatures import split_signature
+from yoi_bundles.runtime.host.signatures import split_signature
 from yoi_bundles.store.tree.commits import (
     ParsedCommit,
     encode_commit,

@@ -22,7 +22,7 @@ from yoi_bundles.model.limits import KIB, Limits
 from yoi_bundles.model.paths import parse_tree_path
 from yoi_bundles.model.request import BundleRef, CreateWorkerRequest, Intent
 from yoi_bundles.resolve import resolve
-from yoi_bundles.runtime.policy_text import parse_host_policy, receive_limits
+from yoi_bundles.runtime.host.policy_text import parse_host_policy, receive_limits
 from yoi_bundles.store.tree.objects import Kind, parse_tree
 from yoi_bundles.store.tree.trees import build_tree
 

@@ -8,7 +8,7 @@ from house import POLICY, serving
 from yoi_bundles.cli.exit_codes import OK, USAGE
 from yoi_bundles.errors import InvalidHostPolicyError, TooManyRequestsError
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS
-from yoi_bundles.runtime.policy_text import parse_host_policy
+from yoi_bundles.runtime.host.policy_text import parse_host_policy
 from yoi_bundles.wire.client.http import HttpClient
 
 ONE = "\n[limits.requests]\nrequests_per_second = 0.001\nburst_requests = 1\n"

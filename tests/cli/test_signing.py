@@ -13,7 +13,7 @@ from yoi_bundles.backend.service import Backend
 from yoi_bundles.cli.exit_codes import CONFLICT, INTEGRITY, MACHINE, NOT_FOUND, OK, USAGE
 from yoi_bundles.model.clock import utc_now
 from yoi_bundles.model.ids import WorkspaceId
-from yoi_bundles.runtime.signatures import SshSignatureVerifier
+from yoi_bundles.runtime.host.signatures import SshSignatureVerifier
 
 pytestmark = needs_ssh
 TEAM = WorkspaceId("team")

@@ -11,7 +11,7 @@ from store_factories import EPOCH, make_draft, make_files
 
 from yoi_bundles.errors import UntrustedSignatureError, VerificationError
 from yoi_bundles.model.ids import CommitId
-from yoi_bundles.runtime.signatures import SshSignatureVerifier
+from yoi_bundles.runtime.host.signatures import SshSignatureVerifier
 from yoi_bundles.store import parse_commit
 
 pytestmark = [pytest.mark.needs_git, needs_ssh]

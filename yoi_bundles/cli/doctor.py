@@ -97,7 +97,7 @@ def _data(data: Path) -> Check:
 
 
 def _policy(policy: Path | None, data: Path) -> Check:
-    from yoi_bundles.runtime.policy_file import load_host_policy
+    from yoi_bundles.runtime.host.policy_file import load_host_policy
 
     if policy is None:
         return Check(

@@ -88,7 +88,7 @@ def command(
 def _trust(allowed_signers: Path | None, policy: Path | None, data: Path) -> TrustRules:
     """Whose signatures count."""
     from yoi_bundles.model.host_policy import TrustRules
-    from yoi_bundles.runtime.policy_file import load_host_policy
+    from yoi_bundles.runtime.host.policy_file import load_host_policy
 
     if allowed_signers is not None:
         return TrustRules(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from yoi_bundles.model.host_policy import HostFacts
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.runtime.policy_file import LoadedPolicy
+from yoi_bundles.runtime.host.policy_file import LoadedPolicy
 from yoi_bundles.wire.messages.workers import ResolveReport
 
 _KEPT = 1024

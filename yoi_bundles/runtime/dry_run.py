@@ -9,10 +9,10 @@ from yoi_bundles.content.check import check_files, raise_if_refused
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.request import BundleRef, CreateWorkerRequest
 from yoi_bundles.resolve import resolve
-from yoi_bundles.runtime.facts import observe_host
-from yoi_bundles.runtime.packages import PackageInspector
-from yoi_bundles.runtime.policy_file import load_host_policy
-from yoi_bundles.runtime.secrets import SecretStore
+from yoi_bundles.runtime.host.facts import observe_host
+from yoi_bundles.runtime.host.packages import PackageInspector
+from yoi_bundles.runtime.host.policy_file import load_host_policy
+from yoi_bundles.runtime.host.secrets import SecretStore
 from yoi_bundles.store import compute_digest
 from yoi_bundles.wire.messages.workers import ResolveReport
 

@@ -20,9 +20,9 @@ from yoi_bundles.model.powers import PowerRef, SecretRef
 from yoi_bundles.model.spec import Resolution, ResolvedWorkerSpec, SpecMount, SpecPrompt
 from yoi_bundles.model.tree import TreeReader
 from yoi_bundles.resolve.matching import Subject, find_mount_rule, find_secret_rule
-from yoi_bundles.runtime.packages import PluginRegistry, RegisteredPlugin
-from yoi_bundles.runtime.secrets import SecretStore, SecretValue
-from yoi_bundles.runtime.trusted_files import is_directory
+from yoi_bundles.runtime.host.packages import PluginRegistry, RegisteredPlugin
+from yoi_bundles.runtime.host.secrets import SecretStore, SecretValue
+from yoi_bundles.runtime.host.trusted_files import is_directory
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from yoi_bundles.errors import BundleError, BundleMissingError, InvalidInputErro
 from yoi_bundles.model.host_policy import TrustRules
 from yoi_bundles.model.ids import WorkspaceId
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.runtime.signatures import SshSignatureVerifier, Verifiers
+from yoi_bundles.runtime.host.signatures import SshSignatureVerifier, Verifiers
 from yoi_bundles.store import BundleStore, WorkspaceRepositories, get_spelled_revision
 from yoi_bundles.upkeep.verification import list_areas
 

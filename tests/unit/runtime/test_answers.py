@@ -9,7 +9,8 @@ import pytest
 from house import TEAM, publish_request, worker_request, workspace_files
 
 from yoi_bundles.errors import BundleMissingError, PolicyDeniedError
-from yoi_bundles.runtime import answers, trusted_files
+from yoi_bundles.runtime import answers
+from yoi_bundles.runtime.host import trusted_files
 
 SECRET = "anthropic-api-key"
 
@@ -106,7 +107,8 @@ def test_a_source_that_is_young_is_opened_each_time(runtime, digest, key, monkey
     opened = []
     real = trusted_files.open_regular
     monkeypatch.setattr(
-        "yoi_bundles.runtime.secrets.open_regular", lambda path: opened.append(path) or real(path)
+        "yoi_bundles.runtime.host.secrets.open_regular",
+        lambda path: opened.append(path) or real(path),
     )
     monkeypatch.setattr(trusted_files, "_RACY_NANOSECONDS", 10**12)
     for _ in range(3):

@@ -13,9 +13,9 @@ from resolve_builders import PROFILE, make_bundle, make_facts, make_policy, name
 from yoi_bundles.errors import DigestMismatchError, PolicyDeniedError, StoreError
 from yoi_bundles.model.ids import BlobId, Digest, Name, RelativePath
 from yoi_bundles.model.powers import SecretRef
+from yoi_bundles.runtime.host.packages import PluginRegistry
+from yoi_bundles.runtime.host.secrets import SecretStore
 from yoi_bundles.runtime.launch import prepare_launch
-from yoi_bundles.runtime.packages import PluginRegistry
-from yoi_bundles.runtime.secrets import SecretStore
 
 ROLE = '+++\ndescription = "Role"\n+++\nYou write code.\n'
 FILES = {

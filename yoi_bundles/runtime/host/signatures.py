@@ -28,7 +28,7 @@ from yoi_bundles.errors import UntrustedSignatureError
 from yoi_bundles.model.host_policy import TrustRules
 from yoi_bundles.model.ids import CommitId, ContentHash
 from yoi_bundles.model.revision import ReceivedCommit
-from yoi_bundles.runtime.trusted_files import UntrustedFileError, open_trusted, read_capped
+from yoi_bundles.runtime.host.trusted_files import UntrustedFileError, open_trusted, read_capped
 
 SIGNERS_BYTES = 1024 * 1024
 """A longer file of allowed signers, or of revoked keys, is not read."""

@@ -13,7 +13,7 @@ from yoi_bundles.errors import UntrustedSignatureError
 from yoi_bundles.model.host_policy import TrustRules
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Provenance, ReceivedCommit, Revision
-from yoi_bundles.runtime.signatures import SshSignatureVerifier, digest_trust, split_signature
+from yoi_bundles.runtime.host.signatures import SshSignatureVerifier, digest_trust, split_signature
 
 needs_ssh = pytest.mark.skipif(
     shutil.which("ssh-keygen") is None or shutil.which("git") is None,

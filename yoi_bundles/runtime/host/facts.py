@@ -10,14 +10,14 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from yoi_bundles.model.host_policy import RUNTIME_FEATURES, HostFacts, HostPolicy
 from yoi_bundles.model.ids import Name
-from yoi_bundles.runtime.packages import (
+from yoi_bundles.runtime.host.packages import (
     PackageFact,
     PackageInspector,
     PackageKey,
     inspect_packages,
 )
-from yoi_bundles.runtime.secrets import SecretStore
-from yoi_bundles.runtime.trusted_files import is_directory
+from yoi_bundles.runtime.host.secrets import SecretStore
+from yoi_bundles.runtime.host.trusted_files import is_directory
 
 Origin: TypeAlias = Literal["embedded", "remote"]
 """Whether a request came from this process or over the network."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from yoi_bundles.errors import InvalidHostPolicyError
 from yoi_bundles.model.host_policy import HostPolicy
 from yoi_bundles.model.ids import ContentHash
-from yoi_bundles.runtime.policy_text import parse_host_policy, receive_limits
-from yoi_bundles.runtime.trusted_files import UntrustedFileError, open_trusted, read_capped
+from yoi_bundles.runtime.host.policy_text import parse_host_policy, receive_limits
+from yoi_bundles.runtime.host.trusted_files import UntrustedFileError, open_trusted, read_capped
 
 __all__ = [
     "POLICY_BYTES",

@@ -21,7 +21,7 @@ from yoi_bundles.errors import PolicyDeniedError, StoreError
 from yoi_bundles.model.host_policy import SecretRule
 from yoi_bundles.model.ids import Name
 from yoi_bundles.resolve.matching import Subject, find_secret_rule
-from yoi_bundles.runtime.trusted_files import (
+from yoi_bundles.runtime.host.trusted_files import (
     FileStamp,
     UntrustedFileError,
     find_stamp,

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from yoi_bundles.errors import InvalidHostPolicyError
 from yoi_bundles.model.host_policy import HostPolicy
 from yoi_bundles.model.limits import DEFAULT_LIMITS
-from yoi_bundles.runtime.policy_file import (
+from yoi_bundles.runtime.host.policy_file import (
     POLICY_BYTES,
     PolicyHolder,
     load_host_policy,
@@ -379,7 +379,7 @@ def test_a_broken_new_file_leaves_the_old_rules_in_force(place):
     assert holder.last_error is None
 
 
-POLICIES = sorted((Path(__file__).parents[3] / "fixtures" / "policies").glob("*.toml"))
+POLICIES = sorted((Path(__file__).parents[4] / "fixtures" / "policies").glob("*.toml"))
 
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
@@ -393,7 +393,7 @@ def test_there_are_examples():
     assert len(POLICIES) >= 6
 
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "policy.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "policy.md"
 EXAMPLES = re.findall(r"```toml host-policy\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
 
 

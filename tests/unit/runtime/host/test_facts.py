@@ -6,9 +6,9 @@ import pytest
 
 from yoi_bundles.model.host_policy import RUNTIME_FEATURES, HostPolicy
 from yoi_bundles.model.ids import ContentHash, Name
-from yoi_bundles.runtime.facts import observe_host
-from yoi_bundles.runtime.packages import PackageInspector
-from yoi_bundles.runtime.secrets import SecretStore
+from yoi_bundles.runtime.host.facts import observe_host
+from yoi_bundles.runtime.host.packages import PackageInspector
+from yoi_bundles.runtime.host.secrets import SecretStore
 
 
 def test_sources_directories_and_packages_are_seen(tmp_path):

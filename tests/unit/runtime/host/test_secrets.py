@@ -15,7 +15,7 @@ from yoi_bundles.errors import PolicyDeniedError, StoreError
 from yoi_bundles.model.host_policy import SecretRule
 from yoi_bundles.model.ids import Name, WorkspaceId
 from yoi_bundles.resolve.matching import Subject
-from yoi_bundles.runtime.secrets import SECRET_BYTES, SecretStore, SecretValue
+from yoi_bundles.runtime.host.secrets import SECRET_BYTES, SecretStore, SecretValue
 
 CANARY = "canary-value-7f3a"
 CODER = Subject(WorkspaceId("acme"), Name("coder"))

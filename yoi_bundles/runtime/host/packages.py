@@ -22,7 +22,7 @@ from yoi_bundles.model.spec import ResolvedWorkerSpec, SpecPlugin
 from yoi_bundles.model.texts import Surface
 from yoi_bundles.resolve.matching import Subject, find_plugin_rule
 from yoi_bundles.resolve.verdicts import is_permitted
-from yoi_bundles.runtime.trusted_files import UntrustedFileError, open_trusted
+from yoi_bundles.runtime.host.trusted_files import UntrustedFileError, open_trusted
 
 PackageKey: TypeAlias = tuple[str, str]
 """Package and version."""

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "resolve"))
+sys.path.append(str(Path(__file__).parents[2] / "resolve"))
 
 from resolve_builders import PROFILE, make_facts, make_policy, run
 
 from yoi_bundles.errors import PolicyDeniedError
 from yoi_bundles.model.host_policy import PluginRule
 from yoi_bundles.model.ids import ContentHash, Name
-from yoi_bundles.runtime import packages
-from yoi_bundles.runtime.packages import PackageInspector, PluginRegistry, inspect_packages
+from yoi_bundles.runtime.host import packages
+from yoi_bundles.runtime.host.packages import PackageInspector, PluginRegistry, inspect_packages
 
 DATA = b"a plugin package" * 1000
 DIGEST = ContentHash("sha256:" + hashlib.sha256(DATA).hexdigest())
