@@ -22,7 +22,7 @@ from yoi_bundles.model.host_policy import TrustRules
 from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Advance
-from yoi_bundles.runtime.trust import verify_advance
+from yoi_bundles.runtime.held.trust import verify_advance
 from yoi_bundles.store import ReceiveResult, Repository, receive_bundle
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hostile"

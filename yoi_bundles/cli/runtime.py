@@ -44,7 +44,7 @@ from yoi_bundles.model.ids import RuntimeId, WorkspaceId
 from yoi_bundles.wire.messages.runtimes import NewPushToken, RegisterRuntime, RuntimeView
 
 if TYPE_CHECKING:
-    from yoi_bundles.runtime.catalog import Catalog
+    from yoi_bundles.runtime.held.catalog import Catalog
     from yoi_bundles.runtime.service import Runtime
     from yoi_bundles.wire.server.serving import Listen
 
@@ -127,7 +127,7 @@ def _following(
 
 @contextlib.contextmanager
 def _open_catalog(data: Path) -> Iterator[Catalog]:
-    from yoi_bundles.runtime.catalog import Catalog
+    from yoi_bundles.runtime.held.catalog import Catalog
 
     catalog = Catalog(data / "runtime" / "catalog.sqlite3")
     try:

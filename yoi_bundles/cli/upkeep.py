@@ -16,7 +16,7 @@ from yoi_bundles.errors import BundleMissingError
 from yoi_bundles.model.ids import WorkspaceId
 
 if TYPE_CHECKING:
-    from yoi_bundles.runtime.upkeep import Upkeep
+    from yoi_bundles.runtime.held.upkeep import Upkeep
     from yoi_bundles.store import CollectReport, MendReport, WorkspaceRepositories
 
 _workspace_option = click.option("-w", "--workspace", help="Only this one (default: all).")
@@ -41,8 +41,8 @@ def _repositories(data: Path) -> Iterator[WorkspaceRepositories]:
 
 @contextmanager
 def _upkeep(data: Path) -> Iterator[Upkeep]:
-    from yoi_bundles.runtime.catalog import Catalog
-    from yoi_bundles.runtime.upkeep import Upkeep
+    from yoi_bundles.runtime.held.catalog import Catalog
+    from yoi_bundles.runtime.held.upkeep import Upkeep
 
     catalog = Catalog(data / "runtime" / "catalog.sqlite3")
     try:
@@ -160,7 +160,7 @@ def runtime_repair(*, workspace: str | None, is_catalog: bool, data: Path, is_js
 
 def _salvage(data: Path) -> dict[str, int]:
     from yoi_bundles.ledger.salvage import salvage_database
-    from yoi_bundles.runtime.tables import TABLES
+    from yoi_bundles.runtime.held.catalog_tables import TABLES
 
     return salvage_database(data / "runtime" / "catalog.sqlite3", TABLES)
 

@@ -16,12 +16,12 @@ from yoi_bundles.model.host_policy import RUNTIME_FEATURES, HostPolicy
 from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId, WorkspaceId
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.model.revision import SCHEMA_NUMBER
-from yoi_bundles.runtime.catalog import Catalog
-from yoi_bundles.runtime.held import HeldBundles
+from yoi_bundles.runtime.held.bundles import HeldBundles
+from yoi_bundles.runtime.held.catalog import Catalog
+from yoi_bundles.runtime.held.trust import verify_fresh
 from yoi_bundles.runtime.host.facts import Origin
 from yoi_bundles.runtime.host.policy_file import PolicyHolder
 from yoi_bundles.runtime.host.signatures import digest_trust
-from yoi_bundles.runtime.trust import verify_fresh
 from yoi_bundles.runtime.workers import Workers
 from yoi_bundles.store import create_data_directory
 from yoi_bundles.wire.errands import share_heap

@@ -14,7 +14,7 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.host_policy import BundleRules, TrustRules
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Advance, Provenance, ReceivedCommit, Revision
-from yoi_bundles.runtime.trust import (
+from yoi_bundles.runtime.held.trust import (
     verify_advance,
     verify_fresh,
     verify_recent,

@@ -13,7 +13,7 @@ from yoi_bundles.errors import BundleMissingError, RevisionConflictError, StoreC
 from yoi_bundles.model.canonical import canonical_hash
 from yoi_bundles.model.ids import CommitId, Digest, WorkerId
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.runtime.catalog import BundleNotes, Catalog
+from yoi_bundles.runtime.held.catalog import BundleNotes, Catalog
 from yoi_bundles.wire.messages.runtimes import NackReason
 
 SOME = Digest("ab" * 32)

@@ -12,7 +12,7 @@ from pathlib import Path
 from yoi_bundles.errors import BundleError, StoreCorruptError
 from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.runtime.catalog import Catalog
+from yoi_bundles.runtime.held.catalog import Catalog
 from yoi_bundles.store import (
     BundleStore,
     CheckoutArea,

@@ -10,7 +10,7 @@ import logging
 from yoi_bundles.errors import StoreCorruptError
 from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.model.tree import TreeReader
-from yoi_bundles.runtime.upkeep import Upkeep
+from yoi_bundles.runtime.held.upkeep import Upkeep
 from yoi_bundles.store import CheckoutArea, WorkspaceRepositories
 
 log = logging.getLogger(__name__)

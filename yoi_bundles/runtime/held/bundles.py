@@ -22,12 +22,12 @@ from yoi_bundles.model.globs import has_match
 from yoi_bundles.model.host_policy import HostPolicy, TrustRules
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Advance, Revision
-from yoi_bundles.runtime.catalog import Catalog
-from yoi_bundles.runtime.held_trees import HeldTrees
+from yoi_bundles.runtime.held.catalog import Catalog
+from yoi_bundles.runtime.held.checkouts import HeldTrees
+from yoi_bundles.runtime.held.trust import verify_advance, verify_recent, verify_signed
+from yoi_bundles.runtime.held.upkeep import Upkeep, damage_reason
 from yoi_bundles.runtime.host.policy_file import PolicyHolder, receive_limits
 from yoi_bundles.runtime.host.signatures import Verifiers
-from yoi_bundles.runtime.trust import verify_advance, verify_recent, verify_signed
-from yoi_bundles.runtime.upkeep import Upkeep, damage_reason
 from yoi_bundles.store import (
     BundleStore,
     CheckoutArea,

@@ -35,7 +35,14 @@ from yoi_bundles.model.canonical import canonical_hash
 from yoi_bundles.model.ids import CommitId, ContentHash, Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.model.spec import Decision, Receipt, ResolvedWorkerSpec
-from yoi_bundles.runtime.tables import BUNDLES, CONTACTS, CREDENTIALS, NEWEST, TABLES, WORKERS
+from yoi_bundles.runtime.held.catalog_tables import (
+    BUNDLES,
+    CONTACTS,
+    CREDENTIALS,
+    NEWEST,
+    TABLES,
+    WORKERS,
+)
 from yoi_bundles.wire.messages.runtimes import NackReason
 from yoi_bundles.wire.messages.workers import WorkerView
 
