@@ -47,7 +47,7 @@ def command(
     refuses, with every refusal at once.
     """
     if directory is not None:
-        from yoi_bundles.runtime.dry_run import resolve_directory_files
+        from yoi_bundles.runtime.workers.dry_run import resolve_directory_files
 
         if policy is None:
             raise InvalidInputError("--dir needs a host policy", hint="--policy FILE")

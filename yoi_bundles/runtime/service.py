@@ -22,7 +22,7 @@ from yoi_bundles.runtime.held.trust import verify_fresh
 from yoi_bundles.runtime.host.facts import Origin
 from yoi_bundles.runtime.host.policy_file import PolicyHolder
 from yoi_bundles.runtime.host.signatures import digest_trust
-from yoi_bundles.runtime.workers import Workers
+from yoi_bundles.runtime.workers.workers import Workers
 from yoi_bundles.store import create_data_directory
 from yoi_bundles.wire.errands import share_heap
 from yoi_bundles.wire.messages.runtimes import (

@@ -7,7 +7,7 @@ from house import TEAM, worker_request, workspace_files
 
 from yoi_bundles.errors import InvalidHostPolicyError, InvalidManifestError, PolicyDeniedError
 from yoi_bundles.model.ids import RelativePath
-from yoi_bundles.runtime.dry_run import resolve_directory_files
+from yoi_bundles.runtime.workers.dry_run import resolve_directory_files
 
 
 def resolve(house, files=None, **changes):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "resolve"))
+sys.path.append(str(Path(__file__).parents[2] / "resolve"))
 
 from resolve_builders import PROFILE, make_bundle, make_facts, make_policy, names, run
 
@@ -15,7 +15,7 @@ from yoi_bundles.model.ids import BlobId, Digest, Name, RelativePath
 from yoi_bundles.model.powers import SecretRef
 from yoi_bundles.runtime.host.packages import PluginRegistry
 from yoi_bundles.runtime.host.secrets import SecretStore
-from yoi_bundles.runtime.launch import prepare_launch
+from yoi_bundles.runtime.workers.launch import prepare_launch
 
 ROLE = '+++\ndescription = "Role"\n+++\nYou write code.\n'
 FILES = {

@@ -9,8 +9,8 @@ import pytest
 from house import TEAM, publish_request, worker_request, workspace_files
 
 from yoi_bundles.errors import BundleMissingError, PolicyDeniedError
-from yoi_bundles.runtime import answers
 from yoi_bundles.runtime.host import trusted_files
+from yoi_bundles.runtime.workers import answer_cache as answers
 
 SECRET = "anthropic-api-key"
 

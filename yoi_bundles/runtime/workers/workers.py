@@ -23,7 +23,6 @@ from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.model.spec import Mode, Resolution
 from yoi_bundles.model.tree import TreeReader
 from yoi_bundles.resolve import ResolutionCache
-from yoi_bundles.runtime.answers import Circumstances, KnownAnswers
 from yoi_bundles.runtime.held.bundles import HeldBundles
 from yoi_bundles.runtime.held.catalog import Catalog
 from yoi_bundles.runtime.held.trust import verify_fresh
@@ -31,7 +30,8 @@ from yoi_bundles.runtime.host.facts import HostObserver, Origin
 from yoi_bundles.runtime.host.packages import PackageInspector, PluginRegistry
 from yoi_bundles.runtime.host.policy_file import PolicyHolder
 from yoi_bundles.runtime.host.secrets import SecretStore
-from yoi_bundles.runtime.launch import LaunchPlan, prepare_launch
+from yoi_bundles.runtime.workers.answer_cache import Circumstances, KnownAnswers
+from yoi_bundles.runtime.workers.launch import LaunchPlan, prepare_launch
 from yoi_bundles.store import compute_digest
 from yoi_bundles.wire.messages.workers import CreatedWorker, ResolveReport, WorkerList, WorkerView
 
