@@ -20,7 +20,7 @@ from yoi_bundles.backend.service import Backend
 from yoi_bundles.cli.service_manager import settle_memory
 from yoi_bundles.model.ids import CommitId, Digest, RelativePath, RuntimeId
 from yoi_bundles.model.revision import Provenance, Revision
-from yoi_bundles.runtime.follow import Follower
+from yoi_bundles.runtime.follow.follower import Follower
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.wire.client.backend_client import BackendClient
 from yoi_bundles.wire.client.http import HttpClient

@@ -16,7 +16,7 @@ from bench.table import Record
 from bench.workload import SETTLE_SECONDS, WORKSPACE
 from yoi_bundles.model.ids import Digest
 from yoi_bundles.model.limits import DEFAULT_LIMITS
-from yoi_bundles.runtime.follow import Follower
+from yoi_bundles.runtime.follow.follower import Follower
 from yoi_bundles.store import Repository, receive_bundle
 
 

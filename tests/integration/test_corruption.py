@@ -21,7 +21,7 @@ from yoi_bundles.errors import BundleError, StoreCorruptError
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.revision import RevisionDraft
 from yoi_bundles.model.visibility import VisibilityPolicy
-from yoi_bundles.runtime.follow import Follower
+from yoi_bundles.runtime.follow.follower import Follower
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.store import WorkspaceRepositories, compute_digest
 from yoi_bundles.store.disk.merging import remove_packs

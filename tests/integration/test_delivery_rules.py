@@ -17,7 +17,7 @@ from yoi_bundles.errors import (
     is_refusal,
 )
 from yoi_bundles.model.ids import RuntimeId
-from yoi_bundles.runtime.follow import Follower
+from yoi_bundles.runtime.follow.follower import Follower
 from yoi_bundles.wire.client.backend_client import BackendClient
 from yoi_bundles.wire.messages.revisions import RevisionList
 

@@ -11,7 +11,7 @@ from house import TEAM, serving, worker_request
 from yoi_bundles.backend.app import create_app
 from yoi_bundles.errors import StaleBundleError, TransportError
 from yoi_bundles.model.ids import MAIN_CHANNEL, RuntimeId
-from yoi_bundles.runtime.follow import Follower
+from yoi_bundles.runtime.follow.follower import Follower
 from yoi_bundles.wire.client.backend_client import BackendClient
 
 EU = RuntimeId("eu-1")

@@ -13,7 +13,7 @@ from yoi_bundles.cli.main import run
 from yoi_bundles.errors import BundleError
 from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId
 from yoi_bundles.model.revision import Provenance
-from yoi_bundles.runtime.follow import Follower
+from yoi_bundles.runtime.follow.follower import Follower
 from yoi_bundles.wire.client.backend_client import BackendClient
 from yoi_bundles.wire.client.runtime_client import RuntimeClient
 from yoi_bundles.wire.messages.runtimes import BrowserOverview, RegisterRuntime, RuntimeInfo

@@ -15,7 +15,7 @@ from yoi_bundles.errors import (
     UntrustedSignatureError,
 )
 from yoi_bundles.model.ids import RuntimeId
-from yoi_bundles.runtime.follow import Follower
+from yoi_bundles.runtime.follow.follower import Follower
 from yoi_bundles.store import parse_commit
 from yoi_bundles.wire.client.backend_client import BackendClient
 

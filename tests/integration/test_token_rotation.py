@@ -11,7 +11,7 @@ from house import FAST, TEAM
 
 from yoi_bundles.errors import BundleError, UnauthenticatedError
 from yoi_bundles.model.ids import MAIN_CHANNEL, RuntimeId, WorkspaceId
-from yoi_bundles.runtime.follow import Follower
+from yoi_bundles.runtime.follow.follower import Follower
 from yoi_bundles.wire.client.backend_client import BackendClient
 from yoi_bundles.wire.client.http import HttpClient
 from yoi_bundles.wire.client.runtime_client import RuntimeClient

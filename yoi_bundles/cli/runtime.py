@@ -109,7 +109,7 @@ def _following(
         return
     if not follow:
         raise click.UsageError("--backend needs --follow WORKSPACE")
-    from yoi_bundles.runtime.follow import Follower
+    from yoi_bundles.runtime.follow.follower import Follower
     from yoi_bundles.wire.client.backend_client import BackendClient
 
     follower = Follower(

@@ -12,7 +12,7 @@ from yoi_bundles.errors import (
     StorageFullError,
     TransportError,
 )
-from yoi_bundles.runtime.follow import Follower
+from yoi_bundles.runtime.follow.follower import Follower
 from yoi_bundles.wire.client.backend_client import Polled
 
 

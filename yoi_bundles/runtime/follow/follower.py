@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from yoi_bundles.errors import BundleError, MissingPrerequisiteError, TransportError, is_refusal
 from yoi_bundles.model.ids import MAIN_CHANNEL, CommitId, ContentHash, WorkspaceId
+from yoi_bundles.runtime.follow.listening import Listening, Rounds, spread
 from yoi_bundles.runtime.host.signatures import digest_trust
-from yoi_bundles.runtime.listening import Listening, Rounds, spread
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.wire.client.backend_client import BackendClient
 from yoi_bundles.wire.messages.revisions import ChannelView

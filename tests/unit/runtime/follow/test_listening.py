@@ -6,8 +6,8 @@ import pytest
 from house import TEAM
 
 from yoi_bundles.errors import TransportError
-from yoi_bundles.runtime import listening
-from yoi_bundles.runtime.listening import MAX_LISTENED, Listening, Rounds, spread
+from yoi_bundles.runtime.follow import listening
+from yoi_bundles.runtime.follow.listening import MAX_LISTENED, Listening, Rounds, spread
 from yoi_bundles.wire.client.backend_client import Polled
 
 NOTHING = Polled(None, '"1"', has_waited=True)
