@@ -15,13 +15,15 @@ from pathlib import Path
 
 from bench.commandline import measure_commandline
 from bench.copying import measure_copying
+from bench.errors import BenchError
 from bench.fanout import measure_fanout
 from bench.gitweb import install_missing
 from bench.growth import measure_growth
 from bench.leftovers import set_aside
 from bench.memory import measure_memory
+from bench.outputs import prepare_output
 from bench.progress import say
-from bench.report import describe_machine, write_docs
+from bench.report import describe_machine, prepare_docs, write_docs
 from bench.resolving import measure_resolving
 from bench.scale import FULL, QUICK, Scale
 from bench.serving import measure_serving
@@ -51,18 +53,25 @@ def main() -> None:
     options = _parse()
     # An end by signal is an exit: servers and directories go with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    suites = options.only or SUITES
-    if set(suites) & STAGED.keys():
-        install_missing()
-    record, scale = Record(), _scale_of(options)
     try:
-        with _directory() as root:
-            failed = _run(root, suites, scale, record)
+        _measure(options)
+    except BenchError as error:
+        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted")
+
+
+def _measure(options: argparse.Namespace) -> None:
+    """A run of this tree alone."""
+    suites = options.only or SUITES
+    record, scale = Record(), _scale_of(options)
+    before = _prepare(options, suites, record)
+    if set(suites) & STAGED.keys():
+        install_missing()
+    with _directory() as root:
+        failed = _run(root, suites, scale, record)
     about = describe_machine() | {"clients": str(scale.clients), "runs": str(scale.runs)}
-    if options.beside is not None:
-        before = read_json(options.beside, record, suites)
+    if before is not None:
         if before != about["commit"]:
             about["commit"] += f" ({', '.join(suites)}), {before} (the rest)"
         suites = SUITES
@@ -75,6 +84,26 @@ def main() -> None:
     if options.write_docs:
         write_docs(record, about)
     say("every client verified, every row measured")
+
+
+def _prepare(options: argparse.Namespace, suites: Sequence[str], record: Record) -> str | None:
+    """Look at every file that the end of the run needs; returns the commit of ``--beside``.
+
+    Raises:
+        BenchError: One cannot be read or written.
+    """
+    if options.json is not None:
+        prepare_output("--json", options.json)
+    if options.write_docs:
+        prepare_docs()
+    if options.beside is None:
+        return None
+    try:
+        return read_json(options.beside, record, suites)
+    except OSError as error:
+        raise BenchError(f"--beside {options.beside}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"--beside {options.beside} is not what --json writes") from error
 
 
 def _run(root: Path, suites: Sequence[str], scale: Scale, record: Record) -> list[str]:

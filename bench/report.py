@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bench.errors import BenchError
+from bench.outputs import prepare_output
 from bench.picture import draw_curves
 from bench.table import HEADER, Record, cells
 
@@ -45,6 +47,21 @@ def describe_machine() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "absent"
     return found
+
+
+def prepare_docs() -> None:
+    """Prove that `write_docs` will find what it needs; nothing is changed.
+
+    Raises:
+        BenchError: A file cannot be written, or has no place for the table.
+    """
+    page = DOCS / "performance.md"
+    for path in (page, DOCS / "performance.svg"):
+        prepare_output("--write-docs:", path)
+    try:
+        replace_block(page.read_text(), "")
+    except (OSError, ValueError) as error:
+        raise BenchError(f"--write-docs: {page.name} has no place for the table") from error
 
 
 def write_docs(record: Record, about: Mapping[str, str]) -> None:
