@@ -132,13 +132,17 @@ def cells(row: Row) -> tuple[str, ...]:
 
 def print_table(record: Record) -> None:
     """The table, with the ratio, the target and whether it is met."""
-    lines = [HEADER, *(cells(row) for row in record.ordered())]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(HEADER))]
+    print_columns([HEADER, *(cells(row) for row in record.ordered())])
+    for name in sorted(record.absent):
+        print(f"absent: {name}")
+
+
+def print_columns(lines: Sequence[Sequence[str]]) -> None:
+    """Texts below each other, the first column to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         left = line[0].ljust(widths[0])
         print(left, *(text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)))
-    for name in sorted(record.absent):
-        print(f"absent: {name}")
 
 
 def write_json(path: Path, record: Record, about: Mapping[str, str]) -> None:

@@ -20,6 +20,7 @@ class Target:
         unit: Of both figures.
         at_least: The limit is a smallest ratio of the peer's figure to ours.
         limits: Limits of sizes that have one of their own.
+        more_is_better: A larger figure is the better one; `at_least` is of the ratio alone.
     """
 
     suite: str
@@ -29,6 +30,7 @@ class Target:
     unit: str = "ms"
     at_least: bool = False
     limits: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    more_is_better: bool = False
 
     def limit_of(self, size: str) -> float | None:
         """The limit for one size."""
