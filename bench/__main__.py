@@ -12,7 +12,9 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
+from bench.against import run_against
 from bench.commandline import measure_commandline
 from bench.copying import measure_copying
 from bench.errors import BenchError
@@ -21,6 +23,7 @@ from bench.gitweb import install_missing
 from bench.growth import measure_growth
 from bench.leftovers import set_aside
 from bench.memory import measure_memory
+from bench.options import parse_options
 from bench.outputs import prepare_output
 from bench.progress import say
 from bench.report import describe_machine, prepare_docs, write_docs
@@ -50,15 +53,26 @@ ALONE = {
 
 def main() -> None:
     """Measure, print the table, write it down."""
-    options = _parse()
-    # An end by signal is an exit: servers and directories go with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = parse_options()
+    signal.signal(signal.SIGTERM, _leave)
     try:
-        _measure(options)
+        if options.against is None:
+            _measure(options)
+            return
+        if options.only is None or set(options.only) & STAGED.keys():
+            install_missing()
+        with _directory() as root:
+            sys.exit(run_against(options, root))
     except BenchError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted")
+
+
+def _leave(*_: object) -> NoReturn:
+    """An end by signal is an exit: servers and directories go with it, and once is enough."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
 
 
 def _measure(options: argparse.Namespace) -> None:
@@ -166,28 +180,6 @@ def _scale_of(options: argparse.Namespace) -> Scale:
         if (value := getattr(options, name)) is not None
     }
     return replace(QUICK if options.quick else FULL, **given)
-
-
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small sizes, few runs")
-    parser.add_argument("--only", action="append", choices=SUITES, help="this suite; repeatable")
-    parser.add_argument("--sizes", type=_numbers, metavar="FILES,FILES")
-    parser.add_argument("--revisions", type=int)
-    parser.add_argument("--clients", type=int)
-    parser.add_argument("--runs", type=int)
-    parser.add_argument("--json", type=Path, help="write all that was measured to this file too")
-    parser.add_argument(
-        "--beside", type=Path, metavar="JSON", help="other suites as this file has them"
-    )
-    parser.add_argument(
-        "--write-docs", action="store_true", help="put table and picture into docs/performance.*"
-    )
-    return parser.parse_args()
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(one) for one in text.split(","))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 import bench.__main__
 import bench.report
 from bench.errors import BenchError
+from bench.options import PAIRS, QUICK_PAIRS, parse_options
 from bench.outputs import prepare_output
 
 
@@ -81,3 +82,33 @@ def test_a_run_for_documents_that_have_no_place_for_it_does_not_begin(
 
 def test_the_documents_of_the_project_have_a_place_for_the_table():
     bench.report.prepare_docs()
+
+
+def test_one_signal_ends_a_run_and_a_second_one_does_not_disturb_its_end(run):
+    with pytest.raises(SystemExit, match="143"):
+        bench.__main__._leave()
+
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+
+
+def test_pairs_are_nine_and_a_quick_run_has_fewer():
+    assert parse_options(["--against", "main"]).pairs == PAIRS == 9
+    assert parse_options(["--against", "main", "--quick"]).pairs == QUICK_PAIRS
+    assert parse_options(["--against", "main", "--quick", "--pairs", "5"]).pairs == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--pairs", "9"], "--pairs needs --against"),
+        (["--fail-slower"], "--fail-slower needs --against"),
+        (["--against", "main", "--write-docs"], "--write-docs does not go with --against"),
+        (["--against", "main", "--beside", "x"], "--beside does not go with --against"),
+        (["--against", "main", "--pairs", "2"], "quartiles need 3 or more"),
+    ],
+)
+def test_options_that_make_no_sense_together_are_refused(arguments, reason, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parse_options(arguments)
+
+    assert reason in capsys.readouterr().err
