@@ -15,12 +15,12 @@ import uvloop
 from bench.fleet import Verifier, connect_fleet, list_runtimes, spread
 from bench.plain import Plain, open_plain
 from bench.processes import resident_mb
+from bench.receiving import receive_bytes
 from bench.scale import Scale
 from bench.table import Record, median_ms
 from bench.workload import WORKSPACE
 from yoi_bundles.model.ids import Digest, RuntimeId
-from yoi_bundles.model.limits import DEFAULT_LIMITS
-from yoi_bundles.store import Repository, receive_bundle
+from yoi_bundles.store import Repository
 from yoi_bundles.wire.client.backend_client import BackendClient
 from yoi_bundles.wire.client.http import HttpClient
 from yoi_bundles.wire.messages.revisions import ChannelView
@@ -112,10 +112,7 @@ def _keeper(plain: Plain) -> Callable[[ChannelView, str, bytes], None]:
     full = plain.backend.bundle_file(head.digest, workspace=WORKSPACE).path.read_bytes()
 
     def receive(digest: Digest, data: bytes) -> None:
-        result = receive_bundle(
-            store, [data], expected=digest, check_advance=lambda advance: None,
-            check_content=lambda tree: None, limits=DEFAULT_LIMITS,
-        )  # fmt: skip
+        result = receive_bytes(store, digest, data)
         assert result.is_new
 
     receive(head.digest, full)

@@ -13,13 +13,13 @@ import httpx2
 
 from bench.leftovers import set_aside
 from bench.processes import start_bare
+from bench.receiving import receive_bytes
 from bench.scale import Scale
 from bench.stage import BRANCH, Stage, git, verify_bare
 from bench.table import Record, median_ms
 from bench.workload import WORKSPACE
 from yoi_bundles.model.ids import CommitId
-from yoi_bundles.model.limits import DEFAULT_LIMITS
-from yoi_bundles.store import Repository, receive_bundle
+from yoi_bundles.store import Repository
 from yoi_bundles.wire.client.backend_client import BackendClient
 from yoi_bundles.wire.client.http import HttpClient
 
@@ -165,10 +165,7 @@ class _Receiver:
         client.close()
         data = b"".join(received)
         if head.commit not in self._verified:
-            result = receive_bundle(
-                self._store, [data], expected=head.digest, check_advance=lambda advance: None,
-                check_content=lambda tree: None, limits=DEFAULT_LIMITS,
-            )  # fmt: skip
+            result = receive_bytes(self._store, head.digest, data)
             assert result.revision == head
             self._verified[head.commit] = data
         assert data == self._verified[head.commit]

@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from bench.leftovers import set_aside
+from bench.receiving import receive_bytes
 from bench.scale import Scale
 from bench.stage import BRANCH, Stage, git, verify_bare
 from bench.table import Record
 from bench.workload import SETTLE_SECONDS, WORKSPACE
 from yoi_bundles.model.ids import Digest
-from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.runtime.follow.follower import Follower
-from yoi_bundles.store import Repository, receive_bundle
+from yoi_bundles.store import Repository
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -145,10 +145,7 @@ def _measure_verification(stage: Stage, runs: int, record: Record) -> None:
 
 
 def _receive(store: Repository, digest: Digest, data: bytes) -> None:
-    result = receive_bundle(
-        store, [data], expected=digest, check_advance=lambda advance: None,
-        check_content=lambda tree: None, limits=DEFAULT_LIMITS,
-    )  # fmt: skip
+    result = receive_bytes(store, digest, data)
     assert result.is_new
 
 

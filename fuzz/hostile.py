@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "hostile"))
+sys.path[:0] = [str(ROOT / "tests" / "hostile"), str(ROOT / "tests")]
 
 from builder import (  # noqa: E402
     BASE_FILES,

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from receiving import receive_bundle
+
 from yoi_bundles.model.ids import CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.model.revision import Provenance, RevisionDraft
-from yoi_bundles.store import CheckoutArea, Repository, WorkspaceRepositories, receive_bundle
+from yoi_bundles.store import CheckoutArea, Repository, WorkspaceRepositories
 from yoi_bundles.store.disk.refs import bundle_ref
 from yoi_bundles.store.pack.written import write_pack
 from yoi_bundles.store.tree.bundle_file import MAIN_REF

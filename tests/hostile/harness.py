@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from builder import WORKSPACE, Upload, World, as_upload
 from families import CASES
 from families.sizes import LIMITS
+from receiving import receive_bundle
 
 from yoi_bundles.content.check_tree import verify_content
 from yoi_bundles.errors import BundleError
@@ -23,7 +24,7 @@ from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Advance
 from yoi_bundles.runtime.held.trust import verify_advance
-from yoi_bundles.store import ReceiveResult, Repository, receive_bundle
+from yoi_bundles.store import ReceiveResult, Repository
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hostile"
 

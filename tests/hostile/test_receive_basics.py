@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "store"))
 
+from receiving import receive_bundle
 from store_factories import (
     WORKSPACE,
     Forge,
@@ -30,7 +31,7 @@ from yoi_bundles.errors import (
 )
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store import Repository, encode_bundle_header, receive_bundle
+from yoi_bundles.store import Repository, encode_bundle_header
 from yoi_bundles.store.pack.deltas import COST_BYTES, apply_delta
 from yoi_bundles.store.receive import closure
 from yoi_bundles.store.tree.objects import Kind, hash_object

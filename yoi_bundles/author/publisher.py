@@ -190,7 +190,7 @@ def _find_head(desk: Desk, workspace: WorkspaceId) -> Revision | None:
 
 def _digest_of(snapshot: Snapshot) -> Digest:
     """The digest that the files of a snapshot make."""
-    from yoi_bundles.store.tree.trees import compute_root
+    from yoi_bundles.store import compute_root
 
     stamps = snapshot.stamps.items()
     return compute_root({RelativePath(path): BlobId(stamp.blob) for path, stamp in stamps})

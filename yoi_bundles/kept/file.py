@@ -16,8 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from yoi_bundles.errors import StoreError
-from yoi_bundles.store.disk.files import TEMP_PREFIX, write_new_file
-from yoi_bundles.store.disk.layout import create_data_directory
+from yoi_bundles.store import TEMP_PREFIX, create_data_directory, write_new_file
 
 KEPT_FILES = 64
 """Files of one directory; those written longest ago go first."""

@@ -1,6 +1,7 @@
 """Bare SHA-256 repositories, bundle files, verified receive; the only user of dulwich.
 
-What it gives is loaded when it is asked for: a publish has no use for what receives and checks out.
+Whoever is outside imports from here and from no room. What it gives is loaded when it is asked
+for: a publish has no use for what receives and checks out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from yoi_bundles.store.care.sources import open_source
     from yoi_bundles.store.checkout import Checkout, CheckoutArea
+    from yoi_bundles.store.disk.faults import storage_faults
+    from yoi_bundles.store.disk.files import TEMP_PREFIX, write_new_file
     from yoi_bundles.store.disk.layout import create_data_directory
+    from yoi_bundles.store.disk.measures import Measure
     from yoi_bundles.store.disk.quarantine import Upload
     from yoi_bundles.store.protocol import (
         UNSET,
@@ -30,18 +34,21 @@ if TYPE_CHECKING:
     from yoi_bundles.store.publish import encode_draft
     from yoi_bundles.store.repository import Repository
     from yoi_bundles.store.spelling import get_spelled_revision
-    from yoi_bundles.store.transfer import receive_bundle
     from yoi_bundles.store.tree.bundle_file import (
+        MAIN_REF,
         BundleFileInfo,
         BundleHeader,
         encode_bundle_header,
         read_bundle_header,
     )
     from yoi_bundles.store.tree.commits import ParsedCommit, encode_commit, parse_commit
-    from yoi_bundles.store.tree.trees import compute_digest
+    from yoi_bundles.store.tree.objects import Oid
+    from yoi_bundles.store.tree.trees import compute_digest, compute_root
     from yoi_bundles.store.workspaces import WorkspaceRepositories
 
 __all__ = [
+    "MAIN_REF",
+    "TEMP_PREFIX",
     "UNSET",
     "BundleFileInfo",
     "BundleHeader",
@@ -50,8 +57,10 @@ __all__ = [
     "CheckoutArea",
     "CollectReport",
     "Expected",
+    "Measure",
     "MendReport",
     "ObjectSource",
+    "Oid",
     "ParsedCommit",
     "PublishResult",
     "ReceiveResult",
@@ -63,6 +72,7 @@ __all__ = [
     "Witness",
     "WorkspaceRepositories",
     "compute_digest",
+    "compute_root",
     "create_data_directory",
     "encode_bundle_header",
     "encode_commit",
@@ -71,21 +81,20 @@ __all__ = [
     "open_source",
     "parse_commit",
     "read_bundle_header",
-    "receive_bundle",
+    "storage_faults",
+    "write_new_file",
 ]
 
 _MODULES = {
-    "BundleFileInfo": "tree.bundle_file",
-    "BundleHeader": "tree.bundle_file",
-    "encode_bundle_header": "tree.bundle_file",
-    "read_bundle_header": "tree.bundle_file",
+    "open_source": "care.sources",
     "Checkout": "checkout",
     "CheckoutArea": "checkout",
-    "ParsedCommit": "tree.commits",
-    "encode_commit": "tree.commits",
-    "parse_commit": "tree.commits",
+    "storage_faults": "disk.faults",
+    "TEMP_PREFIX": "disk.files",
+    "write_new_file": "disk.files",
     "create_data_directory": "disk.layout",
-    "UNSET": "protocol",
+    "Measure": "disk.measures",
+    "Upload": "disk.quarantine",
     "BundleStore": "protocol",
     "CollectReport": "protocol",
     "Expected": "protocol",
@@ -94,16 +103,24 @@ _MODULES = {
     "PublishResult": "protocol",
     "ReceiveResult": "protocol",
     "StoreProblem": "protocol",
+    "UNSET": "protocol",
     "Unset": "protocol",
     "VerifyReport": "protocol",
     "Witness": "protocol",
     "encode_draft": "publish",
-    "Upload": "disk.quarantine",
     "Repository": "repository",
-    "open_source": "care.sources",
     "get_spelled_revision": "spelling",
-    "receive_bundle": "transfer",
+    "BundleFileInfo": "tree.bundle_file",
+    "BundleHeader": "tree.bundle_file",
+    "MAIN_REF": "tree.bundle_file",
+    "encode_bundle_header": "tree.bundle_file",
+    "read_bundle_header": "tree.bundle_file",
+    "ParsedCommit": "tree.commits",
+    "encode_commit": "tree.commits",
+    "parse_commit": "tree.commits",
+    "Oid": "tree.objects",
     "compute_digest": "tree.trees",
+    "compute_root": "tree.trees",
     "WorkspaceRepositories": "workspaces",
 }
 """Name → the module of this package that has it."""

@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+from receiving import receive_bundle
+
 from yoi_bundles.model.ids import CommitId, Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import Advance, Provenance, RevisionDraft
 from yoi_bundles.model.tree import TreeReader
-from yoi_bundles.store import ReceiveResult, encode_bundle_header, encode_commit, receive_bundle
+from yoi_bundles.store import ReceiveResult, encode_bundle_header, encode_commit
 from yoi_bundles.store.pack.writer import encode_entry_header, encode_offset, encode_pack_header
 from yoi_bundles.store.tree.objects import Kind, hash_object
 

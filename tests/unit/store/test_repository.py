@@ -1,6 +1,7 @@
 """Repositories on disk: opening, corruption, full disks, refs as git keeps them."""
 
 import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -205,13 +206,12 @@ def test_an_audit_reports_a_line_that_breaks_off(published):
 PUBLISH_WITH_LITTLE_ROOM = """
 import resource, signal, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 from store_factories import make_draft, make_files
 from yoi_bundles.errors import StorageFullError
 from yoi_bundles.store import Repository
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Repository.open(Path(sys.argv[1])) as repository:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
     try:
         repository.publish(make_files(note="x" * 50), make_draft())
     except StorageFullError as error:
@@ -223,7 +223,8 @@ with Repository.open(Path(sys.argv[1])) as repository:
 def test_a_full_disk_changes_nothing(published, room_bytes):
     before = snapshot(published.path)
     program = [sys.executable, "-c", PUBLISH_WITH_LITTLE_ROOM, published.path]
-    done = subprocess.run([*program, Path(__file__).parent, str(room_bytes)], check=False)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([*program, str(room_bytes)], env=environment, check=False)
     assert done.returncode == 7
     assert snapshot(published.path) == before
 

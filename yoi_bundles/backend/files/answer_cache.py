@@ -16,8 +16,7 @@ from yoi_bundles.backend.fleet.fleet import Fleet
 from yoi_bundles.backend.fleet.registry import RuntimeIdentity
 from yoi_bundles.errors import InvalidInputError
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, CommitId, Digest, WorkspaceId
-from yoi_bundles.store import WorkspaceRepositories
-from yoi_bundles.store.tree.bundle_file import MAIN_REF
+from yoi_bundles.store import MAIN_REF, WorkspaceRepositories
 from yoi_bundles.wire.messages.revisions import ChannelView
 
 MAX_HAVES = 64

@@ -30,8 +30,7 @@ from yoi_bundles.errors import BundleError, TransportError
 from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.limits import KIB, MIB
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.store import BundleStore
-from yoi_bundles.store.disk.faults import storage_faults
+from yoi_bundles.store import BundleStore, storage_faults
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -18,8 +18,7 @@ from yoi_bundles.kept.rules_id import find_rules_id
 from yoi_bundles.model.finding import Finding
 from yoi_bundles.model.ids import Digest, RelativePath, WorkspaceId
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store.disk.measures import Measure
-from yoi_bundles.store.tree.objects import Oid
+from yoi_bundles.store import Measure, Oid
 
 _MAGIC = b"yoi-bundles checked tree 2\n"
 _FIELDS = Finding.__slots__

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from store_factories import WORKSPACE, bundle_bytes, make_draft, make_files, receive, snapshot
@@ -84,7 +83,6 @@ def test_an_upload_of_what_is_held_changes_nothing_even_without_its_ref(publishe
 PUBLISH_FOR_EVER = """
 import itertools, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 from store_factories import make_draft, make_files
 from yoi_bundles.store import Repository
 with Repository.open(Path(sys.argv[1])) as repository:
@@ -97,7 +95,7 @@ with Repository.open(Path(sys.argv[1])) as repository:
 @pytest.mark.parametrize("delay", [0.0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05])
 def test_a_writer_killed_at_any_time_leaves_the_old_state_or_the_new(repository, delay):
     first = repository.publish(make_files(), make_draft()).revision
-    program = [sys.executable, "-c", PUBLISH_FOR_EVER, repository.path, Path(__file__).parent]
+    program = [sys.executable, "-c", PUBLISH_FOR_EVER, repository.path]
     # A clean environment: a killed process must not be one that measures coverage.
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(program, stdout=subprocess.PIPE, env=environment) as child:

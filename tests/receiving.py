@@ -9,7 +9,7 @@ from yoi_bundles.model.ids import Digest
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import AdvanceCheck
 from yoi_bundles.model.tree import ContentCheck
-from yoi_bundles.store.protocol import BundleStore, ReceiveResult
+from yoi_bundles.store import BundleStore, ReceiveResult
 
 _CHUNK_BYTES = 1024 * 1024
 

@@ -1,0 +1,113 @@
+"""The rooms: few arrows between them, no crowded folder, contracts that a wrong import breaks."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "yoi_bundles"
+MAY_BE_CROWDED = {"content", "cli", "model"}
+"""Files of one kind, one beside the other: a parser, a command, a value each."""
+
+PLANTED = {
+    "Arrows only go right": ("model/clock.py", "yoi_bundles.content.check"),
+    "Rooms of store point one way": ("store/tree/objects.py", "yoi_bundles.store.disk.refs"),
+    "Rooms of wire point one way": ("wire/messages/roles.py", "yoi_bundles.wire.answers.throttle"),
+    "Rooms of backend point one way": (
+        "backend/fleet/views.py",
+        "yoi_bundles.backend.files.push_sync",
+    ),
+    "Rooms of runtime point one way": (
+        "runtime/host/facts.py",
+        "yoi_bundles.runtime.workers.launch",
+    ),
+    "Outside store/ only its face is known": (
+        "runtime/held/upkeep.py",
+        "yoi_bundles.store.care.mending",
+    ),
+    "The fast way is known to those who answer at once": (
+        "runtime/app.py",
+        "yoi_bundles.wire.at_once.waits",
+    ),
+    "No circles, in whichever direction": (
+        "content/check_tree.py",
+        "yoi_bundles.content.check_all",
+    ),
+    "Only store/ knows dulwich": ("ledger/database.py", "dulwich.objects"),
+    "Only ledger/ opens a database": ("wire/server/serving.py", "sqlite3"),
+    "Pure layers touch no disk, network, process or clock": ("resolve/verdicts.py", "pathlib"),
+    "Web framework only in wire/ and */app.py": ("runtime/held/bundles.py", "fastapi"),
+}
+"""A contract, and an import that only it is there to refuse: into which file, of what."""
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return grimp.build_graph("yoi_bundles", cache_dir=None)
+
+
+def rooms_of(graph, package):
+    """The arrows between what stands directly in a package, its own face left out."""
+    children = sorted(graph.find_children(package))
+    for child in children:
+        graph.squash_module(child)
+    return {
+        (a, b)
+        for a in children
+        for b in graph.find_modules_directly_imported_by(a)
+        if b in children
+    }
+
+
+@pytest.mark.parametrize(("package", "most"), [("store", 60), ("wire", 10)])
+def test_few_arrows_run_between_rooms(graph, package, most):
+    arrows = rooms_of(graph, f"yoi_bundles.{package}")
+
+    assert 0 < len(arrows) <= most
+
+
+def test_no_folder_is_crowded():
+    modules = Counter(path.parent.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+
+    crowded = {folder for folder, count in modules.items() if count > 20}
+
+    assert crowded <= MAY_BE_CROWDED
+
+
+@pytest.mark.parametrize(
+    "room", sorted(PACKAGE.rglob("__init__.py")), ids=lambda path: path.parent.name
+)
+def test_a_room_says_what_it_is_for(room):
+    caption = ast.get_docstring(ast.parse(room.read_text())) or ""
+
+    assert len(caption.split("\n\n")[0].split()) >= 4
+
+
+def test_each_contract_is_broken_by_an_import_that_it_is_there_to_refuse(tmp_path):
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(PACKAGE, tmp_path / "yoi_bundles", ignore=shutil.ignore_patterns("__pycache__"))
+    for file, module in PLANTED.values():
+        with (tmp_path / "yoi_bundles" / file).open("a") as out:
+            out.write(f"\nimport {module}\n")
+
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+    assert {contract["name"] for contract in contracts} == PLANTED.keys()
+    assert [name for name in PLANTED if f"{name} BROKEN" not in done.stdout] == []
