@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent / "unit" / "store"))
 
 import canaries
 import command_line
+import sharing
 import telling
 from house import House
 from store_factories import WORKSPACE, make_draft, make_files
@@ -32,7 +33,7 @@ settings.load_profile("project")
 
 
 def pytest_configure(config):
-    for plugin in (canaries, command_line, telling):
+    for plugin in (canaries, command_line, sharing, telling):
         config.pluginmanager.register(plugin)
 
 

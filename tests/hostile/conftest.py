@@ -1,4 +1,4 @@
-"""Sends the whole corpus once for all tests, and says at the end what came of it."""
+"""Sends the whole corpus once for all tests, and says what came of it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,19 @@ class Outcome:
     peak_bytes: dict[str, int] = field(default_factory=dict)
     """Memory over that of an idle process, for each bomb."""
 
-
-SEEN: list[Outcome] = []
+    def summary(self) -> str:
+        """One line with what nobody can assert: how long the longest answer took."""
+        table = load_table()
+        right = sum(v.code == table[n]["code"] for n, v in self.verdicts.items())
+        taken = sum(v.code.startswith("accepted") for v in self.controls.values())
+        name, peak = max(self.peak_bytes.items(), key=lambda item: item[1])
+        longest = max(self.verdicts.values(), key=lambda verdict: verdict.seconds)
+        return (
+            f"hostile: refused {right}/{len(self.verdicts)} with the right code, "
+            f"controls accepted {taken}/{len(self.controls)}, "
+            f"peak memory {peak / 2**20:.0f} MB over idle ({name}), "
+            f"longest answer {longest.seconds:.1f} s ({longest.name})"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +64,6 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         fresh = World()
         for name, make in FRESH_CONTROLS.items():
             found.controls[name] = judge(stores.nobody, name, make(fresh))
-    SEEN.append(found)
     return found
 
 
@@ -67,19 +77,3 @@ def measure(store: Path, work: Path, names: tuple[str, ...]) -> list[dict[str, o
     )
     assert done.returncode == 0, done.stderr.decode()
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line with what nobody can assert: how long the longest answer took."""
-    table = load_table()
-    for found in SEEN:
-        right = sum(v.code == table[n]["code"] for n, v in found.verdicts.items())
-        taken = sum(v.code.startswith("accepted") for v in found.controls.values())
-        name, peak = max(found.peak_bytes.items(), key=lambda item: item[1])
-        longest = max(found.verdicts.values(), key=lambda verdict: verdict.seconds)
-        terminalreporter.write_line(
-            f"hostile: refused {right}/{len(found.verdicts)} with the right code, "
-            f"controls accepted {taken}/{len(found.controls)}, "
-            f"peak memory {peak / 2**20:.0f} MB over idle ({name}), "
-            f"longest answer {longest.seconds:.1f} s ({longest.name})"
-        )

@@ -58,6 +58,13 @@ def test_cases_are_the_same_bytes_in_every_run():
         assert build(name, World()) == build(name, World())
 
 
+def test_the_whole_corpus_was_sent(outcome, tell):
+    tell(outcome.summary())
+
+    assert set(outcome.verdicts) == set(CASES)
+    assert set(outcome.controls) == {*CONTROLS, *FRESH_CONTROLS}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_hostile_file_is_refused_by_its_code_with_a_hint_and_leaves_nothing(outcome, name):
     verdict = outcome.verdicts[name]
