@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from io_seam import Change
 
 Edit = Callable[[dict[str, "Node"]], object]
+Left = frozenset[tuple[str, bytes | None]]
+"""Path and bytes of every file, and None for the bytes of a directory."""
 
 
 @dataclass(eq=False)
@@ -145,20 +147,27 @@ class Disk:
 
         old.edit(move)
 
-    def lose_power(self, target: Path, rng: random.Random) -> None:
-        """Write what may be left into a directory that does not exist."""
-        _write(self._base, target, rng)
+    def lose_power(self, rng: random.Random) -> Left:
+        """What may be left; the disk goes on as if nothing had happened."""
+        return frozenset(_left(self._base, "", rng))
 
 
-def _write(node: Node, target: Path, rng: random.Random) -> None:
-    if node.data is not None:
-        target.write_bytes(node.data)
-        # Whatever is left was written before the machine went down.
-        os.utime(target, (0, 0))
-        return
+def _left(node: Node, path: str, rng: random.Random) -> Iterator[tuple[str, bytes | None]]:
+    yield path, node.data
     names = dict(node.durable)
-    for edit in node.pending[: rng.randint(0, len(node.pending))]:
+    for edit in node.pending[: rng.randint(0, len(node.pending))] if node.data is None else ():
         edit(names)
-    target.mkdir()
     for name, child in names.items():
-        _write(child, target / name, rng)
+        yield from _left(child, f"{path}/{name}", rng)
+
+
+def write(left: Left, target: Path) -> None:
+    """Put what is left into a directory that does not exist."""
+    for path, data in sorted(left, key=lambda row: row[0]):
+        place = Path(f"{target}{path}")
+        if data is None:
+            place.mkdir()
+            continue
+        place.write_bytes(data)
+        # Whatever is left was written before the machine went down.
+        os.utime(place, (0, 0))
