@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from io_seam import Change, truncate_half, watching
-from operations import CASES, Case, age_orphans, verify_state, verify_tidy, verify_with_git
+from operations import CASES, Aftermath, Case, verify_state
 
 from yoi_bundles.model.ids import Digest
 
@@ -57,11 +57,10 @@ def run_child(case: Case, root: Path, at: int, out: int) -> None:
     os._exit(0)
 
 
-def one_point(case: Case, prepared: Path, work: Path, at: int) -> str:
+def one_point(aftermath: Aftermath, prepared: Path, work: Path, at: int) -> str:
     """Kill at one point, then check everything; returns "killed" or "done"."""
-    root = work / "root"
+    root, case = work / "root", aftermath.case
     shutil.copytree(prepared, root)
-    before = case.before(root)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -76,13 +75,8 @@ def one_point(case: Case, prepared: Path, work: Path, at: int) -> str:
     acknowledged = Digest(said.split()[1]) if said.startswith("ack") else None
     assert was_killed != (acknowledged is not None)
     # A restart: recovery runs when the store is opened; then every retry succeeds by itself.
-    verify_state(root, before, acknowledged)
-    retried = case.act(root)
-    verify_state(root, before, retried)
-    age_orphans(root)
-    case.act(root)
-    verify_tidy(root)
-    verify_with_git(root)
+    verify_state(root, aftermath.before, acknowledged)
+    aftermath.verify(root, case.act(root))
     _remove(root)
     return "killed" if was_killed else "done"
 
@@ -99,10 +93,11 @@ def main(name: str, work: Path) -> None:
     prepared = work / "prepared"
     prepared.mkdir(parents=True)
     case.prepare(prepared)
+    aftermath = Aftermath(case, case.before(prepared))
     points = 0
     for at in range(MAX_POINTS):
         try:
-            outcome = one_point(case, prepared, work, at)
+            outcome = one_point(aftermath, prepared, work, at)
         except BaseException as error:
             raise AssertionError(f"{name}: killed at point {at}: {error}") from error
         if outcome == "done":

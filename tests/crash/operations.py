@@ -280,6 +280,48 @@ CASES = {
 }
 
 
+@dataclass
+class Aftermath:
+    """What holds after a failed write and the one that made good for it.
+
+    It depends on the files alone. Most failures end in the same ones, so what was proven of those
+    bytes is not proven again.
+    """
+
+    case: Case
+    before: tuple[Digest, ...]
+    proven: set[tuple[Digest, frozenset[tuple[str, int, bytes]]]] = field(default_factory=set)
+
+    def verify(self, root: Path, digest: Digest) -> None:
+        """Check the state, that one more writer leaves nothing of a dead one, and ask git.
+
+        Raises:
+            AssertionError: Something does not hold.
+        """
+        state = (digest, _files_of(root))
+        if state in self.proven:
+            return
+        verify_state(root, self.before, digest)
+        age_orphans(root)
+        self.case.act(root)
+        verify_tidy(root)
+        if (tidy := (digest, _files_of(root))) not in self.proven:
+            verify_with_git(root)
+        self.proven |= {state, tidy}
+
+
+def _files_of(root: Path) -> frozenset[tuple[str, int, bytes]]:
+    """Path, mode and bytes of everything."""
+    return frozenset(
+        (str(path.relative_to(root)), path.lstat().st_mode, _bytes_of(path))
+        for path in root.rglob("*")
+    )
+
+
+def _bytes_of(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
+
+
 def age_orphans(root: Path) -> None:
     """Make packs without an index look old: a fresh one might be a git command's work."""
     for pack in root.rglob("pack-*.pack"):

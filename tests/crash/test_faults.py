@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from io_seam import Change, watching
-from operations import CASES, Case, age_orphans, verify_state, verify_tidy, verify_with_git
+from operations import CASES, Aftermath, Case, verify_state, verify_with_git
 
 from yoi_bundles.errors import BundleError
 from yoi_bundles.model.ids import Digest
@@ -56,21 +56,18 @@ def test_a_failing_disk_is_told_and_the_next_try_works(name, number, tmp_path, t
     prepared = tmp_path / "prepared"
     prepared.mkdir()
     case.prepare(prepared)
+    aftermath = Aftermath(case, case.before(prepared))
     tried = 0
     for at in range(MAX_POINTS):
         root = tmp_path / "root"
         shutil.copytree(prepared, root)
-        before = case.before(root)
         failing = Failing(at, number)
         acknowledged, error = act(case, root, failing)
         if error is not None:
             assert error.code in CODES[number], (at, error.code, error.message)
             assert str(tmp_path) not in str(error), "an error shows no path"
-        verify_state(root, before, acknowledged)
-        case.act(root)
-        age_orphans(root)
-        case.act(root)
-        verify_tidy(root)
+        verify_state(root, aftermath.before, acknowledged)
+        aftermath.verify(root, case.act(root))
         remove(root)
         if failing.seen <= at:
             break
