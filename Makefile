@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check fuzz bench bench-quick lock schemas clean coverage
+.PHONY: demo test check long fuzz bench bench-quick lock schemas clean coverage
 
 demo: $(STAMP)  ## the main job over real HTTP: publish, sync, verify, resolve, refuse
 	@$(BIN)/yoi-bundles demo $(DEMO_ARGS)
@@ -20,13 +20,18 @@ check: $(STAMP)  ## what CI runs: style, types, layers, tests, whitespace
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 	git diff --check
 
+LONG_TIMES   ?= 10
+FUZZ_SECONDS ?= 600
+long: $(STAMP)  ## the suite ten times as deep: examples, power losses, ten minutes of fuzzing
+	TEST_TIMES=$(LONG_TIMES) FUZZ_SECONDS=$(FUZZ_SECONDS) \
+	    $(BIN)/python -m pytest --timeout=3600 $(PYTEST_ARGS)
+
 coverage: $(STAMP)  ## the suite with branch coverage, child processes included
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/python -m coverage combine -q
 	$(BIN)/python -m coverage report
 
-FUZZ_SECONDS ?= 600
 fuzz: $(STAMP)  ## every parser under atheris: FUZZ_SECONDS=600 in all, FUZZ_TARGETS="pack delta"
 	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS) $(FUZZ_TARGETS)
 

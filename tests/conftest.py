@@ -15,6 +15,7 @@ import canaries
 import command_line
 import sharing
 import telling
+from depth import times
 from house import House
 from store_factories import WORKSPACE, make_draft, make_files
 
@@ -26,7 +27,7 @@ settings.register_profile(
     "project",
     deadline=None,
     derandomize=True,
-    max_examples=60,
+    max_examples=times(60),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("project")

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from depth import times
 from io_seam import Change, watching
 from operations import CASES, Case, draft, files, open_store, verify_state, verify_with_git
 from power_model import Disk, Left, Recorder, load, write
@@ -17,7 +18,7 @@ POWER_CASES = [
     "first-publish", "publish", "publish-and-merge-packs", "first-receive", "receive",
     "move-ref", "gc", "gc-and-drop", "tidy",
 ]  # fmt: skip
-SEEDS = 4
+SEEDS = times(4)
 """States rebuilt for each point; each forgets something else."""
 
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import pytest
 from builder import Upload, World
+from depth import times
 from families.controls import CONTROLS
 from harness import judge, listing, make_store
 from hypothesis import given, settings
@@ -68,7 +69,7 @@ def refuse(store: Repository, upload: Upload) -> None:
     assert verdict.left == []
 
 
-@settings(max_examples=400)
+@settings(max_examples=times(400))
 @given(data=st.data(), is_mended=st.booleans())
 def test_a_mutated_file_is_refused_and_leaves_nothing(held, data, is_mended):
     """Announced by a digest that none of them has, so that an unchanged one is refused too."""

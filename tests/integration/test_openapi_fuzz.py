@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 import schemathesis
+from depth import times
 from house import TEAM, publish_request, worker_request, workspace_files
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -42,7 +43,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-EXAMPLES = 20
+EXAMPLES = times(20)
 MADE = ("all known", "known names", "mixed body", "made up", "wrong")
 
 

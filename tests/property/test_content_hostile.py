@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from depth import times
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -70,13 +71,13 @@ def damaged_workspaces(draw: st.DrawFn) -> dict[str, bytes]:
 
 
 @given(damaged_workspaces())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=times(150), deadline=None)
 def test_damaged_workspaces_give_findings_and_never_an_exception(files: dict[str, bytes]) -> None:
     verify_shape_of_findings(files)
 
 
 @given(st.dictionaries(PATHS, CONTENTS, max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=times(150), deadline=None)
 def test_any_files_give_findings_and_never_an_exception(files: dict[str, bytes]) -> None:
     verify_shape_of_findings(files)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import tomlkit
+from depth import times
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,7 +46,7 @@ def all_paths(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
 
 
 @given(DOCUMENTS)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=times(120), deadline=None)
 def test_every_key_of_a_document_has_a_line_and_nothing_else_has(document: dict[str, Any]) -> None:
     text = tomlkit.dumps(document)
     lines = index_lines(text)
@@ -103,7 +104,7 @@ def documents(draw: st.DrawFn) -> tuple[str, dict[KeyPath, int]]:
 
 
 @given(documents())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=times(120), deadline=None)
 def test_lines_are_where_the_keys_were_written(made: tuple[str, dict[KeyPath, int]]) -> None:
     text, expected = made
     lines = index_lines(text)

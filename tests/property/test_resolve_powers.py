@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from depth import times
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -199,7 +200,7 @@ facts = st.builds(
     st.sampled_from(["embedded", "remote"]),
 )
 bundles = st.sampled_from([OPTIONAL, DEMANDING])
-slow = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+slow = settings(max_examples=times(120), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def attempt(bundle, table, request, seen, resolver=resolve):

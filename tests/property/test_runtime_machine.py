@@ -13,6 +13,7 @@ from typing import NoReturn
 sys.path.insert(0, str(Path(__file__).parents[1] / "crash"))
 
 from canaries import SECRET_VALUE
+from depth import times
 from house import TEAM, House, worker_request
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -176,4 +177,6 @@ class RuntimeMachine(RuleBasedStateMachine):
 
 
 TestRuntimeMachine = RuntimeMachine.TestCase
-TestRuntimeMachine.settings = settings(max_examples=12, stateful_step_count=12, deadline=None)
+TestRuntimeMachine.settings = settings(
+    max_examples=times(12), stateful_step_count=12, deadline=None
+)

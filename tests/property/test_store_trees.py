@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from depth import times
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -45,7 +46,7 @@ FILES = (
     .filter(is_safe)
     .map(lambda files: {RelativePath(path): data for path, data in files.items()})
 )
-FAST = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FAST = settings(max_examples=times(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
