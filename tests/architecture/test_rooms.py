@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "yoi_bundles"
+NESTING = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match, ast.AsyncFor, ast.AsyncWith)
 MAY_BE_CROWDED = {"content", "cli", "model"}
 """Files of one kind, one beside the other: a parser, a command, a value each."""
 
@@ -91,6 +92,27 @@ def test_a_room_says_what_it_is_for(room):
     caption = ast.get_docstring(ast.parse(room.read_text())) or ""
 
     assert len(caption.split("\n\n")[0].split()) >= 4
+
+
+def depth_of(node, depth=0):
+    """How deep statements lie in one another; ``elif`` lies as deep as its ``if``."""
+    deepest = depth
+    for child in ast.iter_child_nodes(node):
+        is_elif = isinstance(node, ast.If) and isinstance(child, ast.If) and child in node.orelse
+        deeper = depth + (isinstance(child, NESTING) and not is_elif)
+        deepest = max(deepest, depth_of(child, deeper))
+    return deepest
+
+
+def test_nothing_lies_deeper_than_three():
+    deep = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and depth_of(node) > 3
+    ]
+
+    assert deep == []
 
 
 def test_each_contract_is_broken_by_an_import_that_it_is_there_to_refuse(tmp_path):

@@ -634,8 +634,8 @@ def test_the_bounds_of_a_check_are_those_of_the_code():
 
     assert listed == [
         DEFAULT_LIMITS.findings,
-        DEFAULT_LIMITS.findings * check._PATIENCE,
-        DEFAULT_LIMITS.findings * check._PATIENCE,
+        DEFAULT_LIMITS.findings * check._MOST_COLLECTED,
+        DEFAULT_LIMITS.findings * check._MOST_COLLECTED,
         declare.MAX_FAULTS,
         variables.MAX_FAULTS,
         material.MAX_MATCHES,

@@ -164,7 +164,7 @@ def missing_root(_held):
 
 
 def base_not_in_prerequisites(held):
-    """A full bundle may not lean on what the receiver happens to hold."""
+    """A full bundle may not early on what the receiver happens to hold."""
     forge = Forge()
     forge.ref_delta(held.digest.raw, copy_delta(b"x" * 40, b"y"))
     return forge.bundle(CommitId("88" * 32))

@@ -14,8 +14,8 @@ from yoi_bundles.backend.fleet.targets import (
     FIRST_WAIT_SECONDS,
     KEPT_CLIENTS,
     LONGEST_WAIT_SECONDS,
+    Backoff,
     Clients,
-    Patience,
 )
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.errors import StoreError, TransportError
@@ -241,42 +241,42 @@ def test_a_disk_that_is_full_is_no_reason_to_wait(house):
     assert len(called) == 4
 
 
-# --- patience ---
+# --- backoff ---
 
 
 @pytest.mark.parametrize(("chance", "part"), [(0.0, 0.5), (1.0, 1.0)])
 def test_each_wait_is_twice_the_one_before_up_to_the_longest(house, chance, part):
-    patience = Patience(house.clock, lambda: chance)
+    backoff = Backoff(house.clock, lambda: chance)
     waits = []
     for _ in range(12):
-        patience.note_failure(EU, TransportError("down"))
-        waits.append(patience.find_wait(EU))
+        backoff.note_failure(EU, TransportError("down"))
+        waits.append(backoff.find_wait(EU))
 
     assert waits[:4] == [None, 2 * part, 4 * part, 8 * part]
     assert waits[-1] == LONGEST_WAIT_SECONDS * part
-    assert patience.failures(EU) == 12
-    patience.note_success(EU)
-    assert (patience.failures(EU), patience.find_wait(EU)) == (0, None)
+    assert backoff.failures(EU) == 12
+    backoff.note_success(EU)
+    assert (backoff.failures(EU), backoff.find_wait(EU)) == (0, None)
 
 
 @pytest.mark.parametrize(("asked", "wait"), [(30, 30), (10**8, LONGEST_WAIT_SECONDS), ("x", None)])
 def test_as_long_as_a_runtime_asks_for_it_is_left_alone(house, asked, wait):
     error = TransportError("busy")
     error.facts["retry_after_seconds"] = asked
-    patience = Patience(house.clock, lambda: 1.0)
+    backoff = Backoff(house.clock, lambda: 1.0)
 
-    patience.note_failure(EU, error)
+    backoff.note_failure(EU, error)
 
-    assert patience.find_wait(EU) == wait
+    assert backoff.find_wait(EU) == wait
 
 
 def test_a_clock_that_was_set_back_makes_nobody_wait_for_longer(house):
-    patience = Patience(house.clock, lambda: 1.0)
+    backoff = Backoff(house.clock, lambda: 1.0)
     for _ in range(3):
-        patience.note_failure(EU, TransportError("down"))
+        backoff.note_failure(EU, TransportError("down"))
     house.clock.advance(days=-1)
 
-    assert patience.find_wait(EU) is None
+    assert backoff.find_wait(EU) is None
 
 
 # --- clients ---

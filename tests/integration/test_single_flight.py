@@ -187,5 +187,5 @@ def test_a_backend_that_builds_ahead_closes_at_once(house, endless, caplog):
 
     backend.close()
 
-    assert not backend._warming._first._due
+    assert not backend._prebuilding._first._due
     assert [one for one in caplog.records if one.levelname in {"WARNING", "ERROR"}] == []

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yoi_bundles.builtin import load_builtin_files
-from yoi_bundles.content.cache import CheckedTrees, Rules
+from yoi_bundles.content.cache import CheckedTreeCache, Rules
 from yoi_bundles.content.check import check_files
 from yoi_bundles.content.check_tree import check_tree
 from yoi_bundles.content.kept import check_beside, count_plain_edits, keep_check
@@ -38,7 +38,7 @@ STEPS = st.lists(
 
 @given(st.lists(STEPS, min_size=1, max_size=5), st.booleans())
 def test_after_any_edits_both_checks_agree(rounds, honour_allow_list):
-    cache, files = CheckedTrees(), dict(FILES)
+    cache, files = CheckedTreeCache(), dict(FILES)
     for number, steps in enumerate([[], *rounds]):
         for path, text in steps:
             if text is None:
@@ -81,7 +81,7 @@ class ComparedTree(MemoryTree):
 @given(STEPS, STEPS)
 def test_what_is_kept_of_a_check_says_what_a_check_of_everything_says(first, second):
     before = {path: text for path, text in (FILES | dict(first)).items() if text is not None}
-    trees = CheckedTrees()
+    trees = CheckedTreeCache()
     if check_tree(MemoryTree(before, Digest("1" * 64)), cache=trees).bundle is None:
         before = FILES
         check_tree(MemoryTree(before, Digest("1" * 64)), cache=trees)
@@ -96,7 +96,7 @@ def test_what_is_kept_of_a_check_says_what_a_check_of_everything_says(first, sec
     assert beside.findings == whole.findings
     assert (beside.bundle is None) == (whole.bundle is None)
     if whole.bundle is not None:
-        checked = CheckedTrees()
+        checked = CheckedTreeCache()
         check_tree(MemoryTree(after, tree.digest), cache=checked)
         assert later == keep_check(checked.find(tree.digest, Rules(DEFAULT_LIMITS, True)))
     if edits is not None:

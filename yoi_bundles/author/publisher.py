@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from yoi_bundles.wire.messages.revisions import WorkspaceView
 
 
-class Desk(Protocol):
+class PublishTarget(Protocol):
     """Where revisions are made: a Backend's library, or a client of one."""
 
     def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply:
@@ -55,7 +55,7 @@ class WorkspacePublisher:
     Args:
         directory: Holds ``bundle.toml``.
         limits: Bounds of what is read.
-        is_near: The desk is part of this process, so nothing is sent by giving it files: it looks
+        is_near: The target is part of this process, so nothing is sent by giving it files: it looks
             at them itself, and they are not looked at twice.
         cache: Keeps it from one process to the next; None forgets.
     """
@@ -81,7 +81,7 @@ class WorkspacePublisher:
 
     def publish(
         self,
-        desk: Desk,
+        target: PublishTarget,
         *,
         provenance: Provenance,
         message: str = "",
@@ -90,11 +90,11 @@ class WorkspacePublisher:
     ) -> PublishReply:
         """Make the directory's files the newest revision; the same files are the same revision.
 
-        Sends what differs from what this publisher made last, if the desk still holds that, else
+        Sends what differs from what this publisher made last, if the target still holds that, else
         everything. What looks like a secret is refused before anything is sent.
 
         Args:
-            desk: Where to publish.
+            target: Where to publish.
             provenance: Where the files come from.
             message: What changed.
             expected: The newest revision that the caller knows; another one is a conflict.
@@ -102,7 +102,7 @@ class WorkspacePublisher:
 
         Raises:
             BundleError: The directory cannot be read (see `take_snapshot`), what it holds is
-                refused, or as the desk's ``publish``.
+                refused, or as the target's ``publish``.
         """
 
         def send(content: _Content) -> PublishReply:
@@ -120,18 +120,18 @@ class WorkspacePublisher:
                 request = sign_request(
                     request,
                     content.workspace,
-                    _find_head(desk, content.workspace),
+                    _find_head(target, content.workspace),
                     digest=_digest_of(content.snapshot),
                     created_at=utc_now(),
                     sign=sign,
                 )
-            reply = desk.publish(content.workspace, request)
+            reply = target.publish(content.workspace, request)
             self._remember(content, reply.revision.digest)
             return reply
 
         difference = self._find_difference()
         if difference is not None:
-            with suppress(BundleMissingError):  # the desk does not hold the base any more
+            with suppress(BundleMissingError):  # the target does not hold the base any more
                 return send(difference)
         return send(self._read_all())
 
@@ -175,15 +175,15 @@ class WorkspacePublisher:
         return _Content(workspace, snapshot, files)
 
     def _find_workspace(self, files: Mapping[RelativePath, bytes]) -> WorkspaceId | None:
-        """The workspace that a sound manifest names; what else is wrong the desk will say."""
+        """The workspace that a sound manifest names; what else is wrong the target will say."""
         parsed = parse_file(MANIFEST_PATH, BlobId("0" * 64), files[MANIFEST_PATH], self._limits)
         manifest: Manifest | None = None if parsed.declared is None else parsed.declared.value
         return None if manifest is None else manifest.workspace.id
 
 
-def _find_head(desk: Desk, workspace: WorkspaceId) -> Revision | None:
+def _find_head(target: PublishTarget, workspace: WorkspaceId) -> Revision | None:
     try:
-        return desk.workspace(workspace).head
+        return target.workspace(workspace).head
     except BundleMissingError:
         return None
 

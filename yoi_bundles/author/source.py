@@ -77,28 +77,23 @@ NOTHING = Snapshot({}, {}, 0)
 """Before a directory was first looked at."""
 
 
-class WorkspaceFiles(NamedTuple):
-    """The files of a workspace as they would be published.
-
-    Args:
-        files: Path → bytes, in path order.
-    """
-
-    files: Mapping[RelativePath, bytes]
-
-
-def read_workspace(directory: Path, *, limits: Limits = DEFAULT_LIMITS) -> WorkspaceFiles:
+def read_workspace(
+    directory: Path, *, limits: Limits = DEFAULT_LIMITS
+) -> dict[RelativePath, bytes]:
     """Read all files of a workspace; the executable bit is not looked at.
 
     Args:
         directory: Holds ``bundle.toml``. Version control, editor settings and litter are left out.
         limits: ``file_bytes``, ``tree_bytes``, ``files`` and those of paths apply.
 
+    Returns:
+        Path → bytes, in path order, as they would be published.
+
     Raises:
         BundleError: As `take_snapshot`.
     """
     read = take_snapshot(directory, limits=limits).read
-    return WorkspaceFiles({RelativePath(path): read[path] for path in sorted(read)})
+    return {RelativePath(path): read[path] for path in sorted(read)}
 
 
 def take_snapshot(

@@ -48,8 +48,8 @@ class Delivery:
         self.waits = Waits(
             backend.ready.look, lambda: request_limits.concurrent_requests, self._may_know
         )
-        backend.fleet.call_when_ruled_anew(self.waits.ring_for_some)
-        backend.publishing.bell.listen(self.waits.ring)
+        backend.fleet.call_when_ruled_anew(self.waits.wake_some)
+        backend.publishing.news.listen(self.waits.wake)
         self._building: dict[BundleQuestion, asyncio.Event] = {}
         self._reporting = asyncio.Semaphore(REPORTS_AT_ONCE)
         self._writing = asyncio.Lock()

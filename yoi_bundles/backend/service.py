@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from yoi_bundles.backend.files.answer_cache import ReadyAnswers
+from yoi_bundles.backend.files.answer_cache import AnswerCache
 from yoi_bundles.backend.files.bounded_directory import KEEP_BYTES
 from yoi_bundles.backend.files.bundle_files import BundleFile, BundleFiles
-from yoi_bundles.backend.files.prebuilding import Warming
+from yoi_bundles.backend.files.prebuilding import Prebuilding
 from yoi_bundles.backend.files.push_sync import PushSync
 from yoi_bundles.backend.fleet.fleet import Fleet
 from yoi_bundles.backend.fleet.registry import Registry, RuntimeIdentity
@@ -61,7 +61,7 @@ class Backend:
         self._files = BundleFiles(data / "bundle-files", bundle_cache_bytes)
         tokens = PushTokens(data / "push-tokens")
         self._push = PushSync(self._registry, self._files, clock=clock, connect=connect)
-        self._warming = Warming(
+        self._prebuilding = Prebuilding(
             self._files,
             find_store=self._repositories.find,
             find_held=self._registry.newest_held,
@@ -71,7 +71,7 @@ class Backend:
         self.fleet = Fleet(
             self._registry, visibility, tokens, workspaces=self._repositories.list, clock=clock
         )
-        self.ready = ReadyAnswers(self.fleet, self._repositories, self._files)
+        self.ready = AnswerCache(self.fleet, self._repositories, self._files)
         self.limits = limits
         self.clock = clock
 
@@ -128,7 +128,7 @@ class Backend:
         self._files.end_builds()
         self._push.close()
         self._tidying.close()
-        self._warming.close()
+        self._prebuilding.close()
         self._repositories.close()
         self._registry.close()
 
@@ -151,10 +151,10 @@ class Backend:
         """
         share_heap()
         self._repositories.defer_tidying()
-        self.publishing.bell.listen(self._tidying.begin)
-        self.publishing.bell.listen(self._warming.begin)
+        self.publishing.news.listen(self._tidying.begin)
+        self.publishing.news.listen(self._prebuilding.begin)
         for workspace in self._repositories.list():
-            self._warming.begin(workspace)
+            self._prebuilding.begin(workspace)
 
     def _tidy(self, workspace: WorkspaceId) -> None:
         store = self._repositories.find(workspace)

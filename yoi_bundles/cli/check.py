@@ -24,7 +24,7 @@ def command(*, directory: Path, strict: bool, is_json: bool) -> int:
     from yoi_bundles.content.check import check_files
     from yoi_bundles.store import compute_digest
 
-    files = read_workspace(directory).files
+    files = read_workspace(directory)
     checked = check_files(files)
     counted = [f for f in checked.findings if strict or f.severity == "error"]
     digest = None if checked.bundle is None else compute_digest(files)

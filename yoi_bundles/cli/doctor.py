@@ -143,10 +143,10 @@ def _databases(data: Path) -> Iterator[Check]:
 
 
 def _repositories(data: Path) -> Iterator[Check]:
-    from yoi_bundles.upkeep.verification import audit_data
+    from yoi_bundles.upkeep.verification import verify_data
 
     try:
-        reports = audit_data(data, tell=lambda what: note_work(f"verifying {what} …"))
+        reports = verify_data(data, tell=lambda what: note_work(f"verifying {what} …"))
     except BundleError as error:
         yield Check("repositories", "error", error.message, error.hint or "")
         return

@@ -125,7 +125,7 @@ def _print_dry_run(directory: Path, *, is_json: bool) -> None:
     from yoi_bundles.content.check import check_files, raise_if_refused
     from yoi_bundles.store import compute_digest
 
-    files = read_workspace(directory).files
+    files = read_workspace(directory)
     workspace = raise_if_refused(check_files(files)).manifest.value.workspace.id
     digest = str(compute_digest(files))
     if is_json:

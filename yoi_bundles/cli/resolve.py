@@ -54,7 +54,7 @@ def command(
         from yoi_bundles.author.source import read_workspace
 
         report = resolve_directory_files(
-            read_workspace(directory).files,
+            read_workspace(directory),
             policy=policy,
             state_directory=data / "runtime",
             make_request=lambda bundle: asked.request("dry-run", selector, bundle),

@@ -51,8 +51,8 @@ def command(
     that one, with REVISION only at that revision. With --signatures it also says who signed each
     revision. Exit code 6: something is damaged, or not signed as it must be.
     """
-    from yoi_bundles.upkeep.signature_verification import audit_signatures
-    from yoi_bundles.upkeep.verification import audit_data
+    from yoi_bundles.upkeep.signature_verification import verify_signatures
+    from yoi_bundles.upkeep.verification import verify_data
 
     if is_all and workspace is not None:
         raise click.UsageError("--all is everything: name no WORKSPACE")
@@ -60,11 +60,11 @@ def command(
     if is_signatures or allowed_signers is not None:
         trust = _trust(allowed_signers, policy, data)
     only = None if workspace is None else WorkspaceId.parse(workspace)
-    reports = audit_data(data, only, revision)
+    reports = verify_data(data, only, revision)
     if only is not None and not reports:
         raise BundleMissingError(f"nothing is held of the workspace {only}")
     damaged = sum(len(report.problems) for report in reports)
-    signatures = [] if trust is None or damaged else audit_signatures(data, trust, only, revision)
+    signatures = [] if trust is None or damaged else verify_signatures(data, trust, only, revision)
     unbelieved = sum(one.fault is not None for one in signatures)
     is_bad = damaged > 0 or (trust is not None and trust.signature_required and unbelieved > 0)
     if is_json:

@@ -47,7 +47,7 @@ class CheckedTree:
     size_bytes: int
 
 
-class CheckedTrees:
+class CheckedTreeCache:
     """Least recently used checked trees; safe to share between threads.
 
     Args:

@@ -35,7 +35,7 @@ from yoi_bundles.model.ids import BlobId, Digest, RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.paths import verify_paths
 
-_PATIENCE = 4
+_MOST_COLLECTED = 4
 """Times ``limits.findings`` that are collected before a check stops."""
 
 UNPUBLISHED = Digest("0" * 64)
@@ -53,11 +53,6 @@ class CheckResult:
 
     bundle: Bundle | None
     findings: tuple[Finding, ...]
-
-    @property
-    def has_errors(self) -> bool:
-        """Whether the files are no bundle."""
-        return self.bundle is None
 
 
 def raise_if_refused(result: CheckResult) -> Bundle:
@@ -132,7 +127,7 @@ def parse_files(
         count += len(made.findings)
         if size_bytes > limits.tree_bytes:
             return excess(f"all files together are larger than {limits.tree_bytes} bytes")
-        if count > limits.findings * _PATIENCE:
+        if count > limits.findings * _MOST_COLLECTED:
             return _give_up(parsed, limits)
     return sorted(parsed, key=lambda file: str(file.source.file))
 
@@ -156,7 +151,7 @@ def close_files(
     declarations = collect_declarations(files)
     found = [finding for each in files for finding in each.findings]
     found += _find_collisions(each.source.file for each in files if each.is_safe)
-    found += islice(_find_faults_between(declarations), limits.findings * _PATIENCE)
+    found += islice(_find_faults_between(declarations), limits.findings * _MOST_COLLECTED)
     matches = [match for each in files for match in each.matches]
     found += find_material(matches, declarations.allow_list if honour_allow_list else None)
     findings = tuple(cap_findings(sort_findings(found), limits))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from yoi_bundles.content.cache import CheckedTree, CheckedTrees, Rules
+from yoi_bundles.content.cache import CheckedTree, CheckedTreeCache, Rules
 from yoi_bundles.content.check import (
     CheckResult,
     close_files,
@@ -30,7 +30,7 @@ def check_tree(
     workspace: WorkspaceId | None = None,
     limits: Limits = DEFAULT_LIMITS,
     honour_allow_list: bool = True,
-    cache: CheckedTrees | None = None,
+    cache: CheckedTreeCache | None = None,
 ) -> CheckResult:
     """Check a tree; never raises for what is in it.
 
@@ -45,7 +45,7 @@ def check_tree(
     Raises:
         StoreCorruptError: The reader's bytes are not those their name says.
     """
-    trees, rules = cache or CheckedTrees(), Rules(limits, honour_allow_list)
+    trees, rules = cache or CheckedTreeCache(), Rules(limits, honour_allow_list)
     known = trees.find(reader.digest, rules)
     if known is not None:
         return CheckResult(known.bundle, known.findings)
@@ -62,7 +62,7 @@ def load_bundle(
     limits: Limits = DEFAULT_LIMITS,
     *,
     workspace: WorkspaceId | None = None,
-    cache: CheckedTrees | None = None,
+    cache: CheckedTreeCache | None = None,
 ) -> Bundle:
     """The bundle of a tree that was accepted before.
 
@@ -84,7 +84,7 @@ def verify_content(
     workspace: WorkspaceId | None,
     honour_allow_list: bool = True,
     limits: Limits = DEFAULT_LIMITS,
-    cache: CheckedTrees | None = None,
+    cache: CheckedTreeCache | None = None,
 ) -> ContentCheck:
     """Step 9 of receive as a function of a tree.
 

@@ -30,7 +30,6 @@ FileKind: TypeAlias = Literal[
 FILE_KINDS: tuple[FileKind, ...] = get_args(FileKind)
 
 MANIFEST_PATH = RelativePath("bundle.toml")
-ALLOW_LIST_PATH = RelativePath("policies/allow.toml")
 
 _FIXED: dict[str, FileKind] = {
     "bundle.toml": "manifest",

@@ -10,9 +10,9 @@ import math
 import re
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from yoi_bundles.content.findings import MATERIAL, shown_file
 from yoi_bundles.content.material_filter import select_rules
@@ -52,14 +52,6 @@ class Match(NamedTuple):
             f"a false alarm goes into policies/allow.toml with fingerprint {self.fingerprint}",
             fingerprint=self.fingerprint,
         )
-
-
-class Scanner(Protocol):
-    """Something that finds secrets in the text of one file; `scan_text` is the one in the core."""
-
-    def __call__(self, path: RelativePath, text: str) -> Iterable[Match]:
-        """All secrets of a text, in any order."""
-        ...
 
 
 def scan_text(

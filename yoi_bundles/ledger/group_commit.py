@@ -46,16 +46,6 @@ class GroupCommit(Generic[T]):
         self._turn = threading.Lock()
         self._waiting: list[Entry[T]] = []
 
-    def write(self, item: T) -> None:
-        """Write one item; durable when it returns.
-
-        Raises:
-            BundleError: What is wrong with it, or why nothing could be written.
-        """
-        entry = self.add(item)
-        self.finish(entry)
-        entry.verify()
-
     def add(self, item: T) -> Entry[T]:
         """Let an item be written with the next ones; `finish` must follow, from any thread."""
         entry = Entry(item)

@@ -45,18 +45,16 @@ def salvage_database(path: Path, tables: MetaData) -> dict[str, int]:
                 path.with_name(path.name + suffix).rename(old.with_name(old.name + suffix))
     except OSError as error:
         raise StoreError(f"the database cannot be set aside: {error.strerror}") from error
-    saved: dict[str, int] = {}
-    new = Database(path, tables)
-    try:
-        for table in tables.sorted_tables:
-            rows = _read_rows(old, table)
-            with new.write() as connection:
-                for row in rows:
-                    connection.execute(insert(table).prefix_with("OR IGNORE"), row)
-            saved[table.name] = len(rows)
-    finally:
-        new.close()
-    return saved
+    with closing(Database(path, tables)) as new:
+        return {table.name: _copy_rows(old, table, new) for table in tables.sorted_tables}
+
+
+def _copy_rows(old: Path, table: Table, new: Database) -> int:
+    rows = _read_rows(old, table)
+    with new.write() as connection:
+        for row in rows:
+            connection.execute(insert(table).prefix_with("OR IGNORE"), row)
+    return len(rows)
 
 
 def _read_rows(path: Path, table: Table) -> list[dict[str, Any]]:

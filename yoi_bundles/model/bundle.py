@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     )
     from yoi_bundles.model.grants import Grant
     from yoi_bundles.model.prompts import Prompt
-    from yoi_bundles.model.revision import Revision
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """Where in a TOML file: table names, keys and array positions."""
@@ -74,10 +73,3 @@ class Bundle(NamedTuple):
     plugins: Mapping[Name, Declared[Plugin]]
     providers: Mapping[Name, Declared[Provider]]
     grants: Mapping[Name, Declared[Grant]]
-
-
-class PublishedBundle(NamedTuple):
-    """A bundle together with the commit that binds revision and provenance to its digest."""
-
-    content: Bundle
-    revision: Revision

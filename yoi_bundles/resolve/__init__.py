@@ -1,7 +1,6 @@
 """Pure resolution: tree + selector + request + host policy to spec and decisions."""
 
 from yoi_bundles.resolve.cache import ResolutionCache
-from yoi_bundles.resolve.decisions import decide_powers
 from yoi_bundles.resolve.profiles import MAX_PARENTS, MergedProfile, merge_profile
 from yoi_bundles.resolve.resolution import resolve
 from yoi_bundles.resolve.selectors import Selector, parse_selector, select_profile
@@ -11,7 +10,6 @@ __all__ = [
     "MergedProfile",
     "ResolutionCache",
     "Selector",
-    "decide_powers",
     "merge_profile",
     "parse_selector",
     "resolve",

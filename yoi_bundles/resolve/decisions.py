@@ -40,20 +40,13 @@ class Rulings:
     hints: tuple[str, ...]
 
 
-def decide_powers(
-    bundle: Bundle, sheet: AskSheet, request: CreateWorkerRequest, view: HostView
-) -> tuple[Decision, ...]:
-    """Every power that profile or request ask for, with outcome, rule and reason, in power order.
-
-    Effective power = asked by the profile, granted by the host, within the request.
-    """
-    return rule_powers(bundle, sheet, request, view).decisions
-
-
 def rule_powers(
     bundle: Bundle, sheet: AskSheet, request: CreateWorkerRequest, view: HostView
 ) -> Rulings:
-    """Decide every power, and list which fallback models remain."""
+    """Decide every power that profile or request ask for, and list which fallback models remain.
+
+    Effective power = asked by the profile, granted by the host, within the request.
+    """
     asks = scope_asks(sheet, request)
     verdicts = {ask.power: decide_alone(bundle, ask, view) for ask in asks}
     _refuse_dependents(bundle, sheet.needs, verdicts)

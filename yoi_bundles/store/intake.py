@@ -12,7 +12,7 @@ from yoi_bundles.model.ids import Digest
 from yoi_bundles.model.revision import AdvanceCheck
 from yoi_bundles.model.tree import ContentCheck, PlainCheck
 from yoi_bundles.store.disk.faults import verification_faults
-from yoi_bundles.store.disk.measures import MeasureBook
+from yoi_bundles.store.disk.measures import MeasureCache
 from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.disk.quarantine import Upload
 from yoi_bundles.store.pack.mapped import map_file
@@ -38,7 +38,7 @@ class Intake:
         writer: Writer,
         lock: Callable[[], AbstractContextManager[None]],
         objects: ObjectDatabase,
-        measures: MeasureBook,
+        measures: MeasureCache,
     ) -> None:
         self._receiver = receiver
         self._writer = writer

@@ -33,7 +33,7 @@ from yoi_bundles.store.disk.files import exclusive_lock, sync_directory
 from yoi_bundles.store.disk.history import History
 from yoi_bundles.store.disk.lacking import find_lacking, list_set_aside
 from yoi_bundles.store.disk.layout import LOCK_FILE, QUARANTINE, create_layout, read_workspace
-from yoi_bundles.store.disk.measures import Measure, MeasureBook
+from yoi_bundles.store.disk.measures import Measure, MeasureCache
 from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.disk.readers import built_tree, stored_tree
 from yoi_bundles.store.disk.refs import RefStore
@@ -80,7 +80,7 @@ class Repository(AbstractContextManager["Repository"]):
         self._objects = ObjectDatabase(path / "objects", limits)
         self._refs = RefStore(path)
         self._history = History(workspace, self._objects, self._refs, limits)
-        self._measures = MeasureBook(self._objects)
+        self._measures = MeasureCache(self._objects)
         self.tidying = Tidying(self._objects, self._refs, self._writer_lock)
         parts = (self._objects, self._refs, self._history)
         self._writer = Writer(*parts, self._make_mender, self.tidying)
@@ -226,15 +226,15 @@ class Repository(AbstractContextManager["Repository"]):
         Raises:
             BundleMissingError: The bundle is not held.
         """
-        from yoi_bundles.store.care.verification import Audit
+        from yoi_bundles.store.care.verification import Verification
 
-        audit = Audit(self._objects, self._history)
+        verification = Verification(self._objects, self._history)
         if digest is not None:
-            audit.verify_revision(self.get_revision(digest))
+            verification.verify_revision(self.get_revision(digest))
         else:
-            audit.verify_files(self._path)
-            audit.verify_refs(self._refs)
-        return audit.report()
+            verification.verify_files(self._path)
+            verification.verify_refs(self._refs)
+        return verification.report()
 
     def publish(
         self,

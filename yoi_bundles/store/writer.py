@@ -120,10 +120,10 @@ class Writer:
             return self._history.find_head()
         except StoreCorruptError:
             commit = self._refs.find(MAIN_REF)
-            place = None if commit is None else received.line.places().get(commit)
+            place = None if commit is None else received.commits.places().get(commit)
             if place is None:
                 raise
-            return received.line[place].revision
+            return received.commits[place].revision
 
     def is_held(self, tip: Revision, head: Revision | None) -> bool:
         """Whether a revision is held here, by its refs."""
@@ -184,7 +184,7 @@ class Writer:
             self._refs.boundary.write([received.tip.commit])
         elif received.base is None:
             boundary = self._refs.boundary.commits()
-            self._refs.boundary.write(boundary - received.line.places().keys())
+            self._refs.boundary.write(boundary - received.commits.places().keys())
 
     # --- healing ---------------------------------------------------------------------------------
 

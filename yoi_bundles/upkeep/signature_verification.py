@@ -6,6 +6,7 @@ Source: docs/policy.md, "[trust]"; docs/operations.md, "Signed revisions".
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from yoi_bundles.model.host_policy import TrustRules
 from yoi_bundles.model.ids import WorkspaceId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.runtime.host.signatures import SshSignatureVerifier, Verifiers
-from yoi_bundles.store import BundleStore, WorkspaceRepositories, get_spelled_revision
-from yoi_bundles.upkeep.verification import list_areas
+from yoi_bundles.store import BundleStore, get_spelled_revision
+from yoi_bundles.upkeep.verification import each_repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class SignatureReport:
         }
 
 
-def audit_signatures(
+def verify_signatures(
     data: Path,
     trust: TrustRules,
     only: WorkspaceId | None = None,
@@ -73,16 +74,11 @@ def audit_signatures(
             hint="set allowed_signers_file in [trust], or use --allowed-signers",
         )
     reports: list[SignatureReport] = []
-    for where, root in list_areas(data).items():
-        repositories = WorkspaceRepositories(root)
-        try:
-            for name in repositories.list():
-                if only in {None, name}:
-                    store = repositories.get(name)
-                    chosen = _choose(store, revision)
-                    reports += [_judge(where, store, one, trust, verifier) for one in chosen]
-        finally:
-            repositories.close()
+    with closing(each_repository(data, only)) as found:
+        for where, name, repositories in found:
+            store = repositories.get(name)
+            chosen = _choose(store, revision)
+            reports += [_judge(where, store, one, trust, verifier) for one in chosen]
     return tuple(reports)
 
 

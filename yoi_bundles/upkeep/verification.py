@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ DIGEST_DIGITS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class AuditReport:
+class VerificationReport:
     """What was looked at in one repository, and what is wrong there.
 
     Args:
@@ -53,13 +54,26 @@ def list_areas(data: Path) -> dict[str, Path]:
     return {where: root for where, root in areas.items() if root.is_dir()}
 
 
-def audit_data(
+def each_repository(
+    data: Path, only: WorkspaceId | None
+) -> Generator[tuple[str, WorkspaceId, WorkspaceRepositories], None, None]:
+    """Every repository of a data directory, of both sides, and where it is; or one workspace's.
+
+    What opens them is closed with the iterator, whatever becomes of the caller.
+    """
+    for where, root in list_areas(data).items():
+        with closing(WorkspaceRepositories(root)) as repositories:
+            for name in [one for one in repositories.list() if only in {None, one}]:
+                yield where, name, repositories
+
+
+def verify_data(
     data: Path,
     only: WorkspaceId | None = None,
     revision: str | None = None,
     *,
     tell: Callable[[str], None] = lambda where: None,
-) -> tuple[AuditReport, ...]:
+) -> tuple[VerificationReport, ...]:
     """Hash everything the Backend and the Runtime keep in a data directory.
 
     Args:
@@ -70,33 +84,29 @@ def audit_data(
     Raises:
         BundleMissingError: There is no such revision in any of the two.
     """
-    reports: list[AuditReport] = []
+    reports: list[VerificationReport] = []
     missing: BundleMissingError | None = None
-    for where, root in list_areas(data).items():
-        checkouts = CheckoutArea(data / "runtime" / "checkouts") if where == "runtime" else None
-        repositories = WorkspaceRepositories(root)
-        try:
-            for name in repositories.list():
-                if only in {None, name}:
-                    tell(f"{where} {name}")
-                    try:
-                        reports.append(_audit(where, name, repositories, checkouts, revision))
-                    except BundleMissingError as error:
-                        missing = error
-        finally:
-            repositories.close()
+    area = CheckoutArea(data / "runtime" / "checkouts")
+    with closing(each_repository(data, only)) as found:
+        for where, name, repositories in found:
+            tell(f"{where} {name}")
+            checkouts = area if where == "runtime" else None
+            try:
+                reports.append(_verify(where, name, repositories, checkouts, revision))
+            except BundleMissingError as error:
+                missing = error
     if missing is not None and not reports:
         raise missing
     return tuple(reports)
 
 
-def _audit(
+def _verify(
     where: str,
     name: WorkspaceId,
     repositories: WorkspaceRepositories,
     checkouts: CheckoutArea | None,
     spelled: str | None,
-) -> AuditReport:
+) -> VerificationReport:
     problems: list[str] = []
     kept: tuple[str, ...] = ()
     seen = 0
@@ -108,14 +118,13 @@ def _audit(
         seen = report.objects
         problems += [_shown(one) for one in report.problems]
         if checkouts is not None:
-            for held in store.held():
-                if digest in {None, held.digest}:
-                    seen += sum(1 for _ in _checked_files(checkouts, held.digest))
+            chosen = [one.digest for one in store.held() if digest in {None, one.digest}]
+            seen += sum(1 for one in chosen for _ in _checked_files(checkouts, one))
     except BundleMissingError:
         raise
     except BundleError as error:
         problems.append(f"{error.code}: {error.message}")
-    return AuditReport(where, name, seen, tuple(problems), kept)
+    return VerificationReport(where, name, seen, tuple(problems), kept)
 
 
 def _shown(problem: StoreProblem) -> str:

@@ -29,7 +29,7 @@ def list_files(directory: Path) -> list[str]:
 @pytest.mark.parametrize("minimal", [False, True])
 def test_a_new_workspace_has_nothing_to_find(tmp_path: Path, minimal: bool) -> None:
     written = init_workspace(tmp_path / "new" / "ws", workspace=ACME, minimal=minimal)
-    files = read_workspace(tmp_path / "new" / "ws").files
+    files = read_workspace(tmp_path / "new" / "ws")
     assert tuple(files) == written
     result = check_files(files)
     assert result.findings == ()
@@ -39,7 +39,7 @@ def test_a_new_workspace_has_nothing_to_find(tmp_path: Path, minimal: bool) -> N
 
 def test_the_builtin_tree_is_copied_whole(tmp_path: Path) -> None:
     init_workspace(tmp_path, workspace=ACME)
-    files, builtin = dict(read_workspace(tmp_path).files), dict(load_builtin_files())
+    files, builtin = dict(read_workspace(tmp_path)), dict(load_builtin_files())
     manifest = RelativePath("bundle.toml")
     assert files.pop(manifest) != builtin.pop(manifest)
     assert files == builtin

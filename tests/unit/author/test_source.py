@@ -29,14 +29,14 @@ def workspace(tmp_path: Path) -> Path:
 
 
 def names(directory: Path, **limits: int) -> list[str]:
-    return [str(path) for path in read_workspace(directory, limits=Limits(**limits)).files]
+    return [str(path) for path in read_workspace(directory, limits=Limits(**limits))]
 
 
 # --- reading --------------------------------------------------------------------------
 
 
 def test_files_come_in_path_order_with_their_bytes(workspace: Path) -> None:
-    files = read_workspace(workspace).files
+    files = read_workspace(workspace)
     assert {str(path): data for path, data in files.items()} == {
         "bundle.toml": b"schema = 1\n",
         "prompts/role/a.md": b"A.\n",

@@ -36,10 +36,10 @@ class Desk:
             made = backend.credentials.create(role, role, now=house.clock())
             self.tokens[role] = made.token
         bounds = RequestLimits(**limits)
-        self.documented, self.lean, self.quick = (
+        self.documented, self.early, self.quick = (
             create_app(backend, request_limits=bounds) for _ in range(3)
         )
-        self.documented.state.lean.clear()
+        self.documented.state.early.clear()
 
     def ask(
         self, app, method, path, *, role="runtime", query="", headers=(), body=b"", at_once=False
@@ -197,7 +197,7 @@ def test_all_ways_send_count_and_log_the_same(desk, questions, caplog):
     for method, path, options in questions(desk):
         seen = []
         # The documented way first: it makes what the others find at hand.
-        for app in (desk.documented, desk.lean, desk.quick):
+        for app in (desk.documented, desk.early, desk.quick):
             caplog.clear()
             answer = desk.ask(app, method, path, **options, at_once=app is desk.quick)
             answer = answer or desk.ask(app, method, path, **options)
@@ -205,7 +205,7 @@ def test_all_ways_send_count_and_log_the_same(desk, questions, caplog):
         assert seen[0] == seen[1], (method, path, options)
         assert seen[0] == seen[2], (method, path, options)
     counted = desk.counted(desk.documented)
-    assert desk.counted(desk.lean) == counted
+    assert desk.counted(desk.early) == counted
     assert desk.counted(desk.quick) == counted
     assert len(counted) > 4
 
@@ -213,8 +213,8 @@ def test_all_ways_send_count_and_log_the_same(desk, questions, caplog):
 def test_what_is_ordinary_never_reaches_the_framework(desk):
     for method, path, options in ordinary(desk):
         desk.ask(desk.documented, method, path, **options)
-    desk.lean.router.routes.clear()
-    asked = [desk.ask(desk.lean, *parts, **options)[0] for *parts, options in ordinary(desk)]
+    desk.early.router.routes.clear()
+    asked = [desk.ask(desk.early, *parts, **options)[0] for *parts, options in ordinary(desk)]
     quick = [
         desk.ask(desk.quick, *parts, **options, at_once=True) for *parts, options in ordinary(desk)
     ]
@@ -227,9 +227,9 @@ def test_what_is_ordinary_never_reaches_the_framework(desk):
 
 def test_a_report_never_reaches_the_framework_and_is_kept(desk, house):
     method, path, options = reports(desk)[0]
-    desk.lean.router.routes.clear()
+    desk.early.router.routes.clear()
     house.clock.advance(hours=1)
-    assert desk.ask(desk.lean, method, path, **options)[::2] == (204, b"")
+    assert desk.ask(desk.early, method, path, **options)[::2] == (204, b"")
 
     view = desk.backend.fleet.view(RuntimeId("eu-1"))
     assert (view.last_seen, view.reported) == (house.clock(), desk.runtime.info())
@@ -275,7 +275,7 @@ def test_what_is_unusual_is_not_answered_at_once_and_leaves_no_trace(desk):
     assert desk.counted(desk.quick) == []
 
 
-@pytest.mark.parametrize("way", ["documented", "lean", "quick"])
+@pytest.mark.parametrize("way", ["documented", "early", "quick"])
 def test_the_rate_of_a_caller_is_bounded_all_ways(house, way):
     desk = Desk(house, requests_per_second=0.001, burst_requests=3)
     app = getattr(desk, way)

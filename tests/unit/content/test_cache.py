@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from yoi_bundles.builtin import load_builtin_files
-from yoi_bundles.content.cache import CheckedTrees
+from yoi_bundles.content.cache import CheckedTreeCache
 from yoi_bundles.content.check_tree import check_tree, load_bundle
 from yoi_bundles.content.memory import MemoryTree
 from yoi_bundles.content.parse import parse_file
@@ -42,7 +42,7 @@ def load(tree, cache, **options):
 
 @pytest.fixture
 def cache():
-    made = CheckedTrees()
+    made = CheckedTreeCache()
     load(Counting(FILES, 1), made)
     return made
 
@@ -111,7 +111,7 @@ def test_a_smaller_limit_is_not_passed_by_a_tree_checked_under_a_larger_one(cach
     "limits", [Limits(files=len(FILES)), Limits(tree_bytes=sum(map(len, FILES.values())))]
 )
 def test_the_bounds_of_the_whole_tree_hold_for_a_change_too(limits):
-    cache = CheckedTrees()
+    cache = CheckedTreeCache()
     load(Counting(FILES, 1), cache, limits=limits)
     more = Counting(FILES | {RelativePath("prompts/more.md"): b"One more.\n"}, 2)
 
@@ -137,7 +137,7 @@ def test_an_excused_secret_stays_excused_only_while_the_list_says_so(cache):
 
 
 def test_the_bound_is_kept_and_a_tree_larger_than_it_is_not_kept():
-    cache = CheckedTrees(files=len(FILES) + 1)
+    cache = CheckedTreeCache(files=len(FILES) + 1)
     load(Counting(FILES, 1), cache)
     load(Counting(FILES | {CODER: b"Other.\n"}, 2), cache)
     again = Counting(FILES | {CODER: b"Other.\n", RelativePath("prompts/a.md"): b"A.\n"}, 1)
@@ -145,7 +145,7 @@ def test_the_bound_is_kept_and_a_tree_larger_than_it_is_not_kept():
     load(again, cache)
 
     assert again.reads == [RelativePath("prompts/a.md")]
-    tiny = CheckedTrees(files=10)
+    tiny = CheckedTreeCache(files=10)
     for number in (1, 2):
         tree = Counting(FILES, number)
         load(tree, tiny)

@@ -30,6 +30,13 @@ class Disk:
         return [BundleMissingError(str(one)) if one % 2 else None for one in items]
 
 
+def write(group: GroupCommit[int], number: int) -> None:
+    """Write one item and wait for it, as the registry does."""
+    entry = group.add(number)
+    group.finish(entry)
+    entry.verify()
+
+
 class Crowd:
     """Threads that write a number each."""
 
@@ -42,7 +49,7 @@ class Crowd:
 
     def write(self, number: int) -> None:
         try:
-            self.group.write(number)
+            write(self.group, number)
         except (BundleError, ZeroDivisionError) as error:
             self.outcomes[number] = error
         else:
@@ -107,9 +114,9 @@ def test_after_a_failure_writes_go_on():
     disk.fault = StorageFullError("no room")
     group = GroupCommit(disk.commit)
     with pytest.raises(BundleError):
-        group.write(2)
+        write(group, 2)
     disk.fault = None
 
-    group.write(4)
+    write(group, 4)
 
     assert disk.batches == [[2], [4]]

@@ -5,8 +5,9 @@ from resolve_builders import PACKAGE, PROFILE, PROVIDER, make_facts, make_policy
 
 from yoi_bundles.errors import InvalidManifestError, PolicyDeniedError
 from yoi_bundles.model.ids import Name, WorkspaceId
-from yoi_bundles.resolve import decide_powers, merge_profile
+from yoi_bundles.resolve import merge_profile
 from yoi_bundles.resolve.asks import collect_asks
+from yoi_bundles.resolve.decisions import rule_powers
 from yoi_bundles.resolve.matching import Subject
 from yoi_bundles.resolve.verdicts import HostView
 
@@ -404,11 +405,11 @@ def test_a_demanded_power_falls_with_the_only_one_that_asks_for_it():
     ]
 
 
-def test_decide_powers_reports_refusals_without_raising():
+def test_ruling_reports_refusals_without_raising():
     from resolve_builders import make_bundle, make_request
 
     bundle = make_bundle(with_tracker("required"))
     sheet = collect_asks(bundle, merge_profile(bundle, Name("coder")))
     view = HostView(make_policy(), make_facts(), Subject(WorkspaceId("acme"), Name("coder")))
-    decisions = decide_powers(bundle, sheet, make_request(bundle), view)
+    decisions = rule_powers(bundle, sheet, make_request(bundle), view).decisions
     assert {decision.outcome for decision in decisions} == {"refused"}

@@ -34,7 +34,7 @@ from yoi_bundles.store.disk import objects as objectdb_module
 from yoi_bundles.store.disk import refs as refs_module
 from yoi_bundles.store.disk.faults import storage_faults, verification_faults
 from yoi_bundles.store.disk.files import is_locked, replace_file, write_new_file
-from yoi_bundles.store.disk.measures import MeasureBook
+from yoi_bundles.store.disk.measures import MeasureCache
 from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.disk.refs import RefStore, bundle_ref
 from yoi_bundles.store.pack.written import write_pack
@@ -259,7 +259,7 @@ def test_parser_failures_are_the_senders_fault(error, wanted):
 
 
 def test_a_ref_that_stays_locked_is_an_error_and_leaves_nothing(published, monkeypatch):
-    monkeypatch.setattr(refs_module, "_LOCK_PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr(refs_module, "_LOCK_TIMEOUT_SECONDS", 0.02)
     (published.path / "refs" / "heads" / "main.lock").write_bytes(b"")
     head = published.find_head()
     refs = RefStore(published.path)
@@ -271,7 +271,7 @@ def test_a_ref_that_stays_locked_is_an_error_and_leaves_nothing(published, monke
 
 
 def test_a_second_ref_that_is_locked_keeps_the_first_from_changing(published, monkeypatch):
-    monkeypatch.setattr(refs_module, "_LOCK_PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr(refs_module, "_LOCK_TIMEOUT_SECONDS", 0.02)
     (published.path / "refs" / "bundles" / "x.lock").write_bytes(b"")
     before = snapshot(published.path)
     other = CommitId("11" * 32)
@@ -356,7 +356,7 @@ def test_small_caches_change_no_answer(published, peer, monkeypatch):
 
 def test_measures_count_what_would_be_materialised(published):
     objects = ObjectDatabase(published.path / "objects", Limits())
-    measure = MeasureBook(objects).measure(published.find_head().digest.raw)
+    measure = MeasureCache(objects).measure(published.find_head().digest.raw)
     objects.close()
     assert measure.files == len(make_files())
     assert measure.size_bytes == sum(map(len, make_files().values()))

@@ -30,7 +30,7 @@ from yoi_bundles.model.ids import CommitId, Digest
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import Advance
 from yoi_bundles.store import Repository, encode_bundle_header
-from yoi_bundles.store.disk.shallow import Boundary, parse_shallow
+from yoi_bundles.store.disk.shallow import ShallowBoundary, parse_shallow
 from yoi_bundles.store.tree.objects import Kind
 
 
@@ -185,16 +185,16 @@ def test_a_shallow_store_hands_on_its_tip_alone(origin, line, held, tmp_path):
 
 
 def test_a_crash_before_the_ref_leaves_room_for_another_first_one(origin, line, held):
-    Boundary(held.path).write([line[3].commit])
+    ShallowBoundary(held.path).write([line[3].commit])
     assert receive(held, bundle_bytes(origin, line[4].commit)).is_new
     assert list(held.revisions()) == line[::-1]
 
 
 def test_garbage_collection_drops_a_beginning_that_nothing_reaches(origin, line, held):
     receive(held, shallow_bytes(origin, line[3].commit))
-    Boundary(held.path).write([line[0].commit, line[3].commit])
+    ShallowBoundary(held.path).write([line[0].commit, line[3].commit])
     held.collect()
-    assert Boundary(held.path).commits() == {line[3].commit}
+    assert ShallowBoundary(held.path).commits() == {line[3].commit}
 
 
 # --- what is refused ---
@@ -294,7 +294,7 @@ def test_the_slower_of_two_first_ones_is_refused_under_the_lock(origin, line, he
     with pytest.raises(MissingPrerequisiteError):
         receive(held, raw, check_advance=come_first)
     assert list(held.revisions()) == [line[1]]
-    assert Boundary(held.path).commits() == {line[1].commit}
+    assert ShallowBoundary(held.path).commits() == {line[1].commit}
 
 
 # --- damage ---

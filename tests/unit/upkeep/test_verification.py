@@ -8,7 +8,7 @@ from house import OTHER, TEAM, Clock, publish_request, workspace_files
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.errors import BundleMissingError
 from yoi_bundles.runtime.service import Runtime
-from yoi_bundles.upkeep.verification import audit_data
+from yoi_bundles.upkeep.verification import verify_data
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ def seen(reports):
 
 
 def test_nothing_kept_is_nothing_to_report(tmp_path):
-    assert audit_data(tmp_path) == ()
+    assert verify_data(tmp_path) == ()
 
 
 def test_both_places_are_looked_at(data):
-    reports = audit_data(data)
+    reports = verify_data(data)
 
     assert seen(reports) == [
         ("backend", "other", ()), ("backend", "team", ()), ("runtime", "team", ()),
@@ -50,16 +50,16 @@ def test_both_places_are_looked_at(data):
 
 
 def test_one_workspace_alone(data):
-    assert [one.where for one in audit_data(data, OTHER)] == ["backend"]
+    assert [one.where for one in verify_data(data, OTHER)] == ["backend"]
 
 
 def test_a_revision_is_looked_at_where_it_is(data):
-    both, one = audit_data(data, TEAM, "1"), audit_data(data, TEAM, "2")
+    both, one = verify_data(data, TEAM, "1"), verify_data(data, TEAM, "2")
 
     assert [report.where for report in both] == ["backend", "runtime"]
     assert [report.where for report in one] == ["backend"]
     with pytest.raises(BundleMissingError):
-        audit_data(data, TEAM, "9")
+        verify_data(data, TEAM, "9")
 
 
 @pytest.mark.parametrize("place", ["backend", "runtime"])
@@ -71,7 +71,7 @@ def test_a_damaged_pack_is_found_where_it_is(data, place):
     pack.chmod(0o600)
     pack.write_bytes(raw)
 
-    reports = {(one.where, str(one.workspace)): one for one in audit_data(data)}
+    reports = {(one.where, str(one.workspace)): one for one in verify_data(data)}
 
     assert reports[place, "team"].problems
     assert not reports["backend", "other"].problems
@@ -83,7 +83,7 @@ def test_a_checkout_that_was_tampered_with_is_found(data):
         path.chmod(0o700)
     file.write_bytes(file.read_bytes().replace(b"team", b"evil"))
 
-    (report,) = [one for one in audit_data(data) if one.where == "runtime"]
+    (report,) = [one for one in verify_data(data) if one.where == "runtime"]
 
     assert report.problems[0].startswith("store_corrupt: ")
 
@@ -93,6 +93,6 @@ def test_an_extra_file_in_a_checkout_is_found(data):
     file.parent.chmod(0o700)
     file.with_name("extra.md").write_text("more")
 
-    (report,) = [one for one in audit_data(data) if one.where == "runtime"]
+    (report,) = [one for one in verify_data(data) if one.where == "runtime"]
 
     assert "extra files" in report.problems[0]

@@ -37,7 +37,7 @@ class BundleQuestion(NamedTuple):
     is_shallow: bool
 
 
-class ReadyAnswers:
+class AnswerCache:
     """What a Backend can answer at once.
 
     Args:

@@ -22,7 +22,7 @@ _RECOUNT_FILES = 256
 """Files after which all are counted anew: other processes put some there too."""
 
 
-class Shelf:
+class BoundedDirectory:
     """Files below one directory, a directory each workspace; the time of access is the last use.
 
     Args:

@@ -21,7 +21,7 @@ from cachetools import LRUCache
 from yoi_bundles.backend.files.bounded_directory import (
     KEEP_BYTES,
     SUFFIX,
-    Shelf,
+    BoundedDirectory,
     digest_file,
     mark_used,
     remove,
@@ -116,7 +116,7 @@ class BundleFiles:
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._root = root
-        self._shelf = Shelf(root, keep_bytes)
+        self._shelf = BoundedDirectory(root, keep_bytes)
         self._timer = timer
         self._lock = threading.Lock()
         self._known: LRUCache[tuple[CommitId, str], _Known] = LRUCache(

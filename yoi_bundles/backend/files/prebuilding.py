@@ -20,7 +20,7 @@ REST_SECONDS = 0.2
 build would keep them waiting. Fresh ones come at any time."""
 
 
-class Warming:
+class Prebuilding:
     """Builds in a thread of its own.
 
     Args:

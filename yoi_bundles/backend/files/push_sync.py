@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from yoi_bundles.backend.files.bundle_files import BundleFile, BundleFiles
 from yoi_bundles.backend.fleet.registry import KnownRuntime, Registry
-from yoi_bundles.backend.fleet.targets import Clients, Connect, Patience
+from yoi_bundles.backend.fleet.targets import Backoff, Clients, Connect
 from yoi_bundles.errors import (
     BundleError,
     MissingPrerequisiteError,
@@ -49,13 +49,13 @@ class PushSync:
     """Brings Runtimes to the newest revision of a workspace.
 
     Connections are kept from one push to the next. A Runtime that keeps failing is left alone for a
-    while (see `Patience`); one that fails or is slow holds up no other, as those that answered last
+    while (see `Backoff`); one that fails or is slow holds up no other, as those that answered last
     time come first.
 
     Args:
         connect: How a Runtime is reached.
         clock: Now, with a time zone.
-        chance: As for `Patience`.
+        chance: As for `Backoff`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class PushSync:
         self._registry = registry
         self._files = files
         self._clock = clock
-        self._patience = Patience(clock, chance)
+        self._backoff = Backoff(clock, chance)
         self._clients = Clients(connect)
         self._pool = ThreadPoolExecutor(AT_ONCE, "sync")
 
@@ -98,10 +98,10 @@ class PushSync:
         Raises:
             StoreError: The bundle file cannot be built here.
         """
-        ordered = sorted(runtimes, key=lambda one: self._patience.failures(one.runtime_id))
+        ordered = sorted(runtimes, key=lambda one: self._backoff.failures(one.runtime_id))
 
         def bring(runtime: KnownRuntime) -> SyncOutcome:
-            wait_seconds = self._patience.find_wait(runtime.runtime_id)
+            wait_seconds = self._backoff.find_wait(runtime.runtime_id)
             if wait_seconds is not None and not is_urgent:
                 return self._postponed(runtime, wait_seconds)
             return self.sync_one(store, target, runtime)
@@ -121,13 +121,13 @@ class PushSync:
                 outcome = self._push(client, store, target, runtime)
         except BundleError as error:
             if not isinstance(error, StoreError):  # a disk that is full says nothing of the way
-                self._patience.note_failure(runtime.runtime_id, error)
+                self._backoff.note_failure(runtime.runtime_id, error)
             return self._failed(runtime, error)
-        self._patience.note_success(runtime.runtime_id)
+        self._backoff.note_success(runtime.runtime_id)
         return outcome
 
     def _postponed(self, runtime: KnownRuntime, wait_seconds: float) -> SyncOutcome:
-        times = self._patience.failures(runtime.runtime_id)
+        times = self._backoff.failures(runtime.runtime_id)
         return SyncOutcome(
             runtime_id=runtime.runtime_id,
             outcome="failed",

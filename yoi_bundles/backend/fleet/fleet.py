@@ -8,7 +8,7 @@ from datetime import datetime
 
 from yoi_bundles.backend.fleet.registry import KnownRuntime, Registry, Reported, RuntimeIdentity
 from yoi_bundles.backend.fleet.targets import PushTokens
-from yoi_bundles.backend.fleet.visibility_cache import Verdicts
+from yoi_bundles.backend.fleet.visibility_cache import VisibilityCache
 from yoi_bundles.errors import BundleMissingError, ForbiddenError, InvalidInputError
 from yoi_bundles.ledger.group_commit import Entry
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Name, RuntimeId, WorkspaceId
@@ -45,7 +45,7 @@ class Fleet:
         clock: Callable[[], datetime],
     ) -> None:
         self._registry = registry
-        self._visibility = Verdicts(visibility)
+        self._visibility = VisibilityCache(visibility)
         self._when_ruled_anew: tuple[Callable[[], None], ...] = ()
         self._tokens = tokens
         self._workspaces = workspaces
@@ -97,7 +97,7 @@ class Fleet:
 
     def use_visibility(self, visibility: VisibilityPolicy) -> None:
         """Put another visibility policy in force."""
-        self._visibility = Verdicts(visibility)
+        self._visibility = VisibilityCache(visibility)
         for callback in self._when_ruled_anew:
             callback()
 

@@ -80,7 +80,7 @@ class PushTokens:
         return RuntimeClient(HttpClient(runtime.endpoint, token, ca_file=self._ca_file))
 
 
-class Patience:
+class Backoff:
     """How long each Runtime that fails is left alone; safe to share between threads.
 
     After the second failure in a row a Runtime is not called for `FIRST_WAIT_SECONDS`, and after

@@ -13,7 +13,7 @@ VERDICTS = 65_536
 """Answers kept; the least recently used go first."""
 
 
-class Verdicts:
+class VisibilityCache:
     """One visibility policy with its answers so far; another policy gets a new one of these.
 
     An answer follows from the policy and the question alone, so it never ages.

@@ -24,7 +24,7 @@ from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.tree import TreeReader
 
 if TYPE_CHECKING:
-    from yoi_bundles.content.cache import CheckedTrees, Rules
+    from yoi_bundles.content.cache import CheckedTreeCache, Rules
     from yoi_bundles.store import Repository
 
 _KEEP_AFTER = 8
@@ -64,10 +64,10 @@ class PublishChecks:
     # Threads that make one of these twice forget what the other has kept, and check it once more.
 
     @cached_property
-    def _trees(self) -> CheckedTrees:
-        from yoi_bundles.content.cache import CheckedTrees
+    def _trees(self) -> CheckedTreeCache:
+        from yoi_bundles.content.cache import CheckedTreeCache
 
-        return CheckedTrees()
+        return CheckedTreeCache()
 
     @cached_property
     def _rules(self) -> Rules:

@@ -12,7 +12,7 @@ Listener: TypeAlias = Callable[[WorkspaceId], None]
 """Called from the publisher's thread, after the commit point; neither waits nor raises."""
 
 
-class ChannelBell:
+class ChannelNews:
     """Rung after each publish."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class ChannelBell:
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
-    def ring(self, workspace: WorkspaceId) -> None:
+    def announce(self, workspace: WorkspaceId) -> None:
         """Say that a workspace has a new revision, which every reader finds."""
         for listener in self._listeners:
             listener(workspace)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from yoi_bundles.backend.publishing.checking import Checked, PublishChecks
 from yoi_bundles.backend.publishing.kept_checks import KeptChecks
-from yoi_bundles.backend.publishing.news import ChannelBell
+from yoi_bundles.backend.publishing.news import ChannelNews
 from yoi_bundles.content.check_all import verify_files
 from yoi_bundles.errors import (
     BundleMissingError,
@@ -62,7 +62,7 @@ class Publishing:
         self._clock = clock
         self._limits = limits
         self._checks = checks
-        self.bell = ChannelBell()
+        self.news = ChannelNews()
 
     def publish(self, workspace: WorkspaceId, request: PublishRequest) -> PublishReply:
         """Make the files the newest revision of a workspace; durable when it returns.
@@ -95,7 +95,7 @@ class Publishing:
                 verify_files(files, self._limits)
             raise
         if result.is_new:
-            self.bell.ring(workspace)
+            self.news.announce(workspace)
         self._checks.keep(self.store(workspace), checked[-1].kept)
         return PublishReply(
             revision=result.revision, is_new=result.is_new, warnings=checked[-1].findings

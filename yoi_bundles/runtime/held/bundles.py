@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from yoi_bundles.content.cache import CheckedTrees
+from yoi_bundles.content.cache import CheckedTreeCache
 from yoi_bundles.content.check_tree import verify_content
 from yoi_bundles.content.plain import find_plain
 from yoi_bundles.errors import (
@@ -74,7 +74,7 @@ class HeldBundles:
         self._clock = clock
         self._verifiers = Verifiers()
         self.upkeep = Upkeep(self._repositories, self._checkouts, catalog)
-        self.checked = CheckedTrees()
+        self.checked = CheckedTreeCache()
         self.trees = HeldTrees(self._repositories, self._checkouts, self.upkeep)
         self._tidying: Errands | None = None
 

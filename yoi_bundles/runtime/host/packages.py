@@ -180,13 +180,6 @@ class PluginRegistry:
         """What is registered for the Workers of a spec."""
         return self._registered.get(spec_digest, ())
 
-    def is_registered(self, spec_digest: ContentHash, plugin: Name, surface: Surface) -> bool:
-        """Whether Workers of a spec may be offered this surface."""
-        return any(
-            entry.name == plugin and surface in entry.surfaces
-            for entry in self.find_plugins(spec_digest)
-        )
-
     def forget(self, spec_digest: ContentHash) -> None:
         """Take back what was registered for a spec; it is no error if nothing was."""
         self._registered.pop(spec_digest, None)

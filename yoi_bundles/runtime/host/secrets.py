@@ -114,11 +114,6 @@ class SecretStore:
         """
         return tuple([self._has_source(rule) for rule in self._rules])
 
-    def find_present(self) -> frozenset[Name]:
-        """Names of secrets that have a source on this host."""
-        seen = zip(self._rules, self.list_sources(), strict=True)
-        return frozenset(rule.name for rule, is_there in seen if is_there)
-
     def read(self, name: Name, subject: Subject) -> SecretValue:
         """The value of a secret for one Worker, from the first rule that gives it.
 

@@ -35,7 +35,7 @@ class Circumstances(NamedTuple):
     warning: str | None
 
 
-class KnownAnswers:
+class AnswerCache:
     """The newest answers; safe to share between threads, as each step is one of a dictionary."""
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ from yoi_bundles.runtime.host.facts import HostObserver, Origin
 from yoi_bundles.runtime.host.packages import PackageInspector, PluginRegistry
 from yoi_bundles.runtime.host.policy_file import PolicyHolder
 from yoi_bundles.runtime.host.secrets import SecretStore
-from yoi_bundles.runtime.workers.answer_cache import Circumstances, KnownAnswers
+from yoi_bundles.runtime.workers.answer_cache import AnswerCache, Circumstances
 from yoi_bundles.runtime.workers.launch import LaunchPlan, prepare_launch
 from yoi_bundles.store import compute_digest
 from yoi_bundles.wire.messages.workers import CreatedWorker, ResolveReport, WorkerList, WorkerView
@@ -60,7 +60,7 @@ class Workers:
         self._observer = HostObserver(PackageInspector())
         self._bundles: LRUCache[Digest, Bundle] = LRUCache(CACHED_BUNDLES)
         self._resolutions = ResolutionCache()
-        self._answers = KnownAnswers()
+        self._answers = AnswerCache()
         # The cache reorders itself also when it is read, and requests come in many threads.
         self._lock = Lock()
         files = load_builtin_files()

@@ -25,7 +25,7 @@ from yoi_bundles.store.care.damage import (
     set_aside,
 )
 from yoi_bundles.store.care.ref_mending import RefMender
-from yoi_bundles.store.care.verification import Audit
+from yoi_bundles.store.care.verification import Verification
 from yoi_bundles.store.disk.faults import storage_faults
 from yoi_bundles.store.disk.files import make_directories, replace_file
 from yoi_bundles.store.disk.history import History
@@ -162,17 +162,17 @@ class Mender:
     def _walk_bundles(self) -> Iterator[Digest]:
         """Whole look at each bundle; the newest one needs all of its history too."""
         for digest, commit in self._refs.list_bundles():
-            audit = Audit(self._objects, self._history)
+            verification = Verification(self._objects, self._history)
             try:
                 revision = self._history.read(commit)
                 if self._refs.find(MAIN_REF) == commit:
-                    audit.verify_line([revision])
+                    verification.verify_history([revision])
                 else:
-                    audit.verify_revision(revision)
+                    verification.verify_revision(revision)
             except StoreError:
                 yield digest
                 continue
-            if audit.report().problems:
+            if verification.report().problems:
                 yield digest
 
     def fill(self, source: ObjectSource) -> frozenset[Digest]:

@@ -21,7 +21,7 @@ from yoi_bundles.store.protocol import StoreProblem, VerifyReport
 from yoi_bundles.store.tree.objects import Kind, Oid, parse_tree
 
 
-class Audit:
+class Verification:
     """One verification; each object is read and hashed once, whatever names it.
 
     Args:
@@ -72,9 +72,9 @@ class Audit:
             except StoreError as error:
                 self._note("" if name is None else str(name), error.message)
             else:
-                self.verify_line(filter(None, [tip]))
+                self.verify_history(filter(None, [tip]))
 
-    def verify_line(self, tips: Iterable[Revision]) -> None:
+    def verify_history(self, tips: Iterable[Revision]) -> None:
         """Hash revisions and all their ancestors; a broken ancestor ends its line."""
         for tip in tips:
             try:

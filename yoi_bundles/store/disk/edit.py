@@ -12,7 +12,7 @@ from yoi_bundles.errors import ForbiddenPathError, InvalidInputError, TooLargeEr
 from yoi_bundles.model.ids import RelativePath
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.paths import parse_tree_path, verify_siblings
-from yoi_bundles.store.disk.measures import Measure, MeasureBook, add_measures
+from yoi_bundles.store.disk.measures import Measure, MeasureCache, add_measures
 from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.tree.objects import (
     EMPTY_TREE,
@@ -33,7 +33,7 @@ def build_on(
     files: Mapping[RelativePath, bytes],
     removed: Collection[RelativePath],
     objects: ObjectDatabase,
-    book: MeasureBook,
+    cache: MeasureCache,
 ) -> BuiltTree:
     """Build the tree of a revision: of all its files, or of a held tree and what differs from it.
 
@@ -42,7 +42,7 @@ def build_on(
         files: As for `build_tree`, or as for `edit_tree` if there is a base.
         removed: As for `edit_tree`.
         objects: What is held; its limits apply.
-        book: Measures of held trees.
+        cache: Measures of held trees.
 
     Raises:
         ForbiddenPathError: A path is unsafe, too long or too deep, or two collide.
@@ -56,7 +56,7 @@ def build_on(
     else:
         tree = edit_tree(objects.read_tree, root, files, removed, objects.limits)
     if tree.root != EMPTY_TREE:
-        _Measuring(tree, objects, book).measure(tree.root, base).verify(objects.limits)
+        _Measuring(tree, objects, cache).measure(tree.root, base).verify(objects.limits)
     return tree
 
 
@@ -66,13 +66,13 @@ class _Measuring:
     Args:
         tree: The edited one.
         objects: What is held.
-        book: Measures of held trees; learns those of the edited directories.
+        cache: Measures of held trees; learns those of the edited directories.
     """
 
-    def __init__(self, tree: BuiltTree, objects: ObjectDatabase, book: MeasureBook) -> None:
+    def __init__(self, tree: BuiltTree, objects: ObjectDatabase, cache: MeasureCache) -> None:
         self._tree = tree
         self._objects = objects
-        self._book = book
+        self._measure_cache = cache
 
     def measure(self, oid: Oid, before: Oid | None) -> Measure:
         """What a directory is as files; only entries that differ are looked at, if that will do.
@@ -86,24 +86,24 @@ class _Measuring:
         """
         made = self._tree.entries.get(oid)
         if made is None:
-            return self._book.measure(oid)
+            return self._measure_cache.measure(oid)
         old = {} if before is None else {one.name: one for one in self._objects.read_tree(before)}
         found = None
         if before is not None:
             same = {entry for entry in made if old.get(entry.name) == entry}
             gone = [(entry, self._part(entry, None)) for entry in old.values() if entry not in same]
             new = [(entry, self._part(entry, old)) for entry in made if entry not in same]
-            found = self._book.measure(before).replace(gone, new)
+            found = self._measure_cache.measure(before).replace(gone, new)
         if found is None:
             found = add_measures((entry, self._part(entry, old)) for entry in made)
-        self._book.learn({oid: found})
+        self._measure_cache.learn({oid: found})
         return found
 
     def _part(self, entry: TreeEntry, old: Mapping[str, TreeEntry] | None) -> Measure | int:
         """The measure of one entry, edited with its neighbours ``old``, or held if that is None."""
         if entry.is_tree:
             if old is None:
-                return self._book.measure(entry.oid)
+                return self._measure_cache.measure(entry.oid)
             was = old.get(entry.name)
             return self.measure(entry.oid, was.oid if was is not None and was.is_tree else None)
         new = self._tree.objects.get(entry.oid)
@@ -111,7 +111,7 @@ class _Measuring:
 
 
 def list_measures(
-    root: Oid, known: Mapping[Oid, Measure], objects: ObjectDatabase, book: MeasureBook
+    root: Oid, known: Mapping[Oid, Measure], objects: ObjectDatabase, cache: MeasureCache
 ) -> dict[Oid, Measure]:
     """Measures of all directories of a held tree, itself included, and those known before.
 
@@ -119,7 +119,7 @@ def list_measures(
         root: The tree.
         known: Directories with all that are below them: they are not entered.
         objects: What is held.
-        book: Measures of held trees.
+        cache: Measures of held trees.
 
     Raises:
         StoreCorruptError: An object is missing or corrupt.
@@ -129,7 +129,7 @@ def list_measures(
     while waiting:
         oid = waiting.pop()
         if oid not in found:
-            found[oid] = book.measure(oid)
+            found[oid] = cache.measure(oid)
             waiting += [entry.oid for entry in objects.read_tree(oid) if entry.is_tree]
     return found
 

@@ -97,7 +97,7 @@ def add_measures(entries: Iterable[tuple[TreeEntry, Measure | int]]) -> Measure:
     return Measure(files, size_bytes, depth, path_bytes)
 
 
-class MeasureBook:
+class MeasureCache:
     """Measures of held trees, computed once: an id never changes its meaning.
 
     Args:

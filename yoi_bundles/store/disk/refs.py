@@ -21,7 +21,7 @@ from yoi_bundles.store.disk.files import (
     sync_directory,
     write_new_file,
 )
-from yoi_bundles.store.disk.shallow import Boundary
+from yoi_bundles.store.disk.shallow import ShallowBoundary
 
 _LOOSE = re.compile(rb"([0-9a-f]{64})\n?")
 _PACKED = re.compile(
@@ -30,7 +30,7 @@ _PACKED = re.compile(
 )
 _DIGEST = re.compile(Digest.pattern)
 _ANY_REF = re.compile(r"refs/[!-~]+(?<!\.lock)")
-_LOCK_PATIENCE_SECONDS = 5.0
+_LOCK_TIMEOUT_SECONDS = 5.0
 _LOCK_PAUSE_SECONDS = 0.005
 BUNDLES = "refs/bundles/"
 PACKED_REFS = "packed-refs"
@@ -73,7 +73,7 @@ class RefStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self.boundary = Boundary(root)
+        self.boundary = ShallowBoundary(root)
         self._loose: dict[str, tuple[_Stamp, CommitId]] = {}
         self._packed: tuple[_Stamp | None, dict[str, CommitId]] = (None, {})
 
@@ -328,7 +328,7 @@ def _link(temporary: Path, lock: Path) -> None:
     Raises:
         StoreError: It is still taken.
     """
-    deadline = time.monotonic() + _LOCK_PATIENCE_SECONDS
+    deadline = time.monotonic() + _LOCK_TIMEOUT_SECONDS
     while True:
         try:
             lock.hardlink_to(temporary)

@@ -18,7 +18,7 @@ SHALLOW = "shallow"
 _LINES = re.compile(rb"(?:[0-9a-f]{64}\n)*")
 
 
-class Boundary:
+class ShallowBoundary:
     """Commits whose parents are not held although they name one.
 
     Reading takes no lock; the caller of `write` holds the writer lock. An operator's

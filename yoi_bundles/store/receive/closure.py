@@ -19,7 +19,7 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store.disk.history import History
-from yoi_bundles.store.disk.measures import Measure, MeasureBook, add_measures
+from yoi_bundles.store.disk.measures import Measure, MeasureCache, add_measures
 from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.pack.reader import ReceivedPack
 from yoi_bundles.store.tree.directories import (
@@ -82,9 +82,10 @@ class HeldClosure:
                 older = revision.digest.raw
                 self._known.update({older: Kind.TREE, revision.commit.raw: Kind.COMMIT})
                 yield True
-                for step in compare_trees(self._objects.read_tree, newer, older):
-                    if step.new is not None:
-                        self._known[step.new] = _kind_of(step.is_tree)
+                steps = compare_trees(self._objects.read_tree, newer, older)
+                self._known.update(
+                    (step.new, _kind_of(step.is_tree)) for step in steps if step.new is not None
+                )
                 newer = older
                 yield True
 
@@ -105,13 +106,13 @@ class ClosureCheck:
         pack: ReceivedPack,
         objects: ObjectDatabase,
         held: HeldClosure,
-        measures: MeasureBook,
+        measures: MeasureCache,
         limits: Limits,
     ) -> None:
         self._pack = pack
         self._objects = objects
         self._held = held
-        self._book = measures
+        self._measure_cache = measures
         self._limits = limits
         self.measures: dict[Oid, Measure] = {}
         """Of every tree that was looked at."""
@@ -195,7 +196,7 @@ class ClosureCheck:
     def _measure_held(self, tree: Oid, before: Oid | None) -> Measure:
         if tree != before:
             self._verify_held(tree, Kind.TREE)
-        return self._book.measure(tree)
+        return self._measure_cache.measure(tree)
 
     def _verify_held(self, oid: Oid, wanted: Kind) -> None:
         """Reached by a prerequisite, and of the type that the new tree says."""
@@ -237,7 +238,7 @@ class ClosureCheck:
 
     def _measure_tree(self, tree: Oid) -> Measure:
         known = self.measures.get(tree)
-        return self._book.measure(tree) if known is None else known
+        return self._measure_cache.measure(tree) if known is None else known
 
     def _measure_known(self, entry: TreeEntry) -> Measure | int:
         """Of an entry that was looked at, or is held."""

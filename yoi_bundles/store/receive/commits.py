@@ -26,7 +26,7 @@ class Link(NamedTuple):
     is_ours: bool
 
 
-class ReceivedLine(Sequence[ReceivedCommit]):
+class ReceivedCommits(Sequence[ReceivedCommit]):
     """New commits, oldest first; the last is the tip.
 
     Args:
@@ -54,10 +54,10 @@ class ReceivedLine(Sequence[ReceivedCommit]):
     @overload
     def __getitem__(self, index: int) -> ReceivedCommit: ...
     @overload
-    def __getitem__(self, index: slice) -> ReceivedLine: ...
-    def __getitem__(self, index: int | slice) -> ReceivedCommit | ReceivedLine:
+    def __getitem__(self, index: slice) -> ReceivedCommits: ...
+    def __getitem__(self, index: int | slice) -> ReceivedCommit | ReceivedCommits:
         if isinstance(index, slice):
-            return ReceivedLine(self._pack, self.links[index], self._limits, self._tip)
+            return ReceivedCommits(self._pack, self.links[index], self._limits, self._tip)
         commit = self.links[index].commit
         if self._tip is not None and commit == self._tip.revision.commit.raw:
             return self._tip

@@ -23,12 +23,12 @@ from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Advance, ReceivedCommit, Revision
 from yoi_bundles.model.tree import ContentCheck, PlainCheck
 from yoi_bundles.store.disk.history import History
-from yoi_bundles.store.disk.measures import Measure, MeasureBook
+from yoi_bundles.store.disk.measures import Measure, MeasureCache
 from yoi_bundles.store.disk.objects import ObjectDatabase
 from yoi_bundles.store.disk.readers import received_tree
 from yoi_bundles.store.pack.reader import ReceivedPack
 from yoi_bundles.store.receive.closure import ClosureCheck, HeldClosure
-from yoi_bundles.store.receive.commits import Link, ReceivedLine, link_of, read_commit
+from yoi_bundles.store.receive.commits import Link, ReceivedCommits, link_of, read_commit
 from yoi_bundles.store.tree.bundle_file import MAIN_REF, BundleHeader, read_bundle_header
 from yoi_bundles.store.tree.objects import Kind, Oid, TreeEntry
 
@@ -41,7 +41,7 @@ class Received:
 
     Args:
         pack: Its objects.
-        line: Its commits, oldest first; the last is the tip.
+        commits: Its commits, oldest first; the last is the tip.
         base: The held revision that the oldest builds on, or None.
         tip: The revision the file brings.
         is_shallow: Whether the tip came alone, and its parent is not held.
@@ -50,7 +50,7 @@ class Received:
     """
 
     pack: ReceivedPack
-    line: ReceivedLine
+    commits: ReceivedCommits
     base: Revision | None
     tip: Revision
     is_shallow: bool
@@ -73,7 +73,7 @@ class Receiver:
         workspace: WorkspaceId,
         objects: ObjectDatabase,
         history: History,
-        measures: MeasureBook,
+        measures: MeasureCache,
     ) -> None:
         self._workspace = workspace
         self._objects = objects
@@ -128,7 +128,7 @@ class Receiver:
         except MissingObjectError as error:
             # An increment for a store that has lost what it builds on.
             raise self._missing(header.prerequisites[0]) from error
-        if len(received.line) != 1 or received.tip.parent is None:
+        if len(received.commits) != 1 or received.tip.parent is None:
             raise self._missing(header.prerequisites[0])
         return received
 
@@ -147,13 +147,13 @@ class Receiver:
             self._objects.find if prerequisites else lambda oid: None,
             None if prerequisites else find_plain,
         )
-        line, base = self._read_line(pack, header, prerequisites, limits)
-        check = self._verify_closure(pack, line, base, prerequisites, limits)
-        line.verify_numbers(base)
-        tip = line[-1].revision
+        commits, base = self._read_commits(pack, header, prerequisites, limits)
+        check = self._verify_closure(pack, commits, base, prerequisites, limits)
+        commits.verify_numbers(base)
+        tip = commits[-1].revision
         return Received(
             pack,
-            line,
+            commits,
             base,
             tip,
             len(prerequisites) < len(header.prerequisites),
@@ -184,13 +184,13 @@ class Receiver:
             held=[str(have) for have in self._history.haves(_OFFERED_HAVES)],
         )
 
-    def _read_line(
+    def _read_commits(
         self,
         pack: ReceivedPack,
         header: BundleHeader,
         prerequisites: dict[CommitId, Revision],
         limits: Limits,
-    ) -> tuple[ReceivedLine, Revision | None]:
+    ) -> tuple[ReceivedCommits, Revision | None]:
         """The new commits as one line, oldest first, and what is held of what they build on."""
         tip: ReceivedCommit | None = None
         links: list[Link] = []
@@ -210,13 +210,13 @@ class Receiver:
             tip = tip or received
             links.append(link_of(received, self._workspace))
             parent = received.revision.parent
-        line = ReceivedLine(pack, links[::-1], limits, tip)
-        return line, None if parent is None else prerequisites.get(parent)
+        commits = ReceivedCommits(pack, links[::-1], limits, tip)
+        return commits, None if parent is None else prerequisites.get(parent)
 
     def _verify_closure(
         self,
         pack: ReceivedPack,
-        line: ReceivedLine,
+        commits: ReceivedCommits,
         base: Revision | None,
         prerequisites: dict[CommitId, Revision],
         limits: Limits,
@@ -225,12 +225,12 @@ class Receiver:
         held = HeldClosure(self._objects, self._history, prerequisites.values())
         check = ClosureCheck(pack, self._objects, held, self._measures, limits)
         before: Oid | None = None if base is None else base.digest.raw
-        for link in line.links:
+        for link in commits.links:
             check.verify_tree(link.tree, before)
             before = link.tree
-        if len(pack.objects) > len(check.used) + len(line):
-            check.use_what_is_held(link.tree for link in line.links)
-        extra = len(pack.objects) - len(check.used) - len(line)
+        if len(pack.objects) > len(check.used) + len(commits):
+            check.use_what_is_held(link.tree for link in commits.links)
+        extra = len(pack.objects) - len(check.used) - len(commits)
         if extra:
             raise MalformedBundleError(
                 f"the pack holds {extra} objects that nothing needs", extra=extra
@@ -253,20 +253,20 @@ class Receiver:
             StoreCorruptError: A commit between the base and the newest one is missing or corrupt.
         """
         if current is None:
-            return Advance(None, received.line, True)
-        places = received.line.places()
+            return Advance(None, received.commits, True)
+        places = received.commits.places()
         descends = current.commit in places or (
             received.base is not None and self._history.is_ancestor(current, received.base)
         )
         held = self._find_newest_held(received, current, places)
-        incoming = received.line[held + 1 :] or received.line[-1:]
+        incoming = received.commits[held + 1 :] or received.commits[-1:]
         return Advance(current, incoming, descends)
 
     def _find_newest_held(
         self, received: Received, current: Revision, places: dict[CommitId, int]
     ) -> int:
         """Index of the newest received commit that is in our history already, or -1."""
-        oldest = received.line.links[0].number
+        oldest = received.commits.links[0].number
         # What cannot be read does not count as held: more is judged then, never less.
         with suppress(StoreCorruptError):
             for revision in self._history.walk(current):

@@ -101,7 +101,7 @@ class _Spool:
         return Packed(self._bases[row], self._sizes[row], data)
 
 
-class Known:
+class PackingView:
     """What was remembered at some time; most of it can be read though it was forgotten since."""
 
     def __init__(self, young: _Spool, old: _Spool) -> None:
@@ -123,7 +123,7 @@ class Known:
         return self._young if oid in self._young else self._old
 
 
-class RememberedPacking:
+class PackingCache:
     """How objects were packed; what was not used for long is forgotten.
 
     There is a younger and an older part. What is used moves to the younger; once that has half of
@@ -141,10 +141,10 @@ class RememberedPacking:
         self._young = _Spool(directory)
         self._old = _Spool(directory)
 
-    def known(self) -> Known:
+    def known(self) -> PackingView:
         """What is remembered now, and what will be until the younger part is full."""
         with self._lock:
-            return Known(self._young, self._old)
+            return PackingView(self._young, self._old)
 
     def keep(self, oid: Oid, packed: Packed) -> None:
         """Note that an object was used as it is remembered."""

@@ -19,7 +19,7 @@ from yoi_bundles.store.pack.deltas import DeltaBase
 from yoi_bundles.store.pack.headers import find_stream
 from yoi_bundles.store.pack.reader import ReceivedPack
 from yoi_bundles.store.pack.writer import deflate_delta
-from yoi_bundles.store.send.packing_cache import Known, Packed, RememberedPacking
+from yoi_bundles.store.send.packing_cache import Packed, PackingCache, PackingView
 from yoi_bundles.store.tree.objects import OID_BYTES, Kind, Oid
 
 _WINDOW = 10
@@ -73,7 +73,7 @@ class SimilarFiles:
     ) -> None:
         self._read = read
         self._size_of = size_of
-        self._remembered = RememberedPacking(directory, _REMEMBERED_BYTES)
+        self._packings = PackingCache(directory, _REMEMBERED_BYTES)
 
     def pack(self, files: Mapping[str, Sequence[Oid]]) -> Iterator[tuple[Oid, Packed]]:
         """Each file as it is to be sent, a base before what is built on it.
@@ -90,12 +90,12 @@ class SimilarFiles:
             for oid in sorted(files[kind], key=self._size_of, reverse=True)
         ]
         depths: dict[Oid, int] = {}
-        for oid, packed in _bases_first(order, self._remembered.known()):
+        for oid, packed in _bases_first(order, self._packings.known()):
             depth = 0 if packed.base is None else depths.get(packed.base, _MAX_DEPTH) + 1
             # A base that was packed anew may be deeper now than when this was built on it.
             if depth <= _MAX_DEPTH:
                 depths[oid] = depth
-                self._remembered.keep(oid, packed)
+                self._packings.keep(oid, packed)
                 yield oid, packed
         window: deque[_File] = deque(maxlen=_WINDOW)
         for oid in order:
@@ -103,7 +103,7 @@ class SimilarFiles:
             if oid not in depths:
                 packed = _pack_one(file, window)
                 depths[oid] = 0 if packed.base is None else depths[packed.base] + 1
-                self._remembered.add(oid, packed)
+                self._packings.add(oid, packed)
                 yield oid, packed
             if self._size_of(oid) <= _MAX_BYTES and depths[oid] < _MAX_DEPTH:
                 window.append(file)
@@ -122,7 +122,7 @@ class SimilarFiles:
             if pack.objects[entry.oid].kind != Kind.BLOB or (oid and oid not in pack.objects):
                 continue
             start, size = find_stream(pack.view, entry.offset)
-            self._remembered.add(entry.oid, Packed(oid, size, bytes(pack.view[start:end])))
+            self._packings.add(entry.oid, Packed(oid, size, bytes(pack.view[start:end])))
 
 
 def kind_of(path: str) -> str:
@@ -130,7 +130,7 @@ def kind_of(path: str) -> str:
     return path.rpartition("/")[2].rpartition(".")[2]
 
 
-def _bases_first(order: Sequence[Oid], known: Known) -> Iterator[tuple[Oid, Packed]]:
+def _bases_first(order: Sequence[Oid], known: PackingView) -> Iterator[tuple[Oid, Packed]]:
     """What is known of these, each after its base if that is one of these and known too."""
     left = {oid for oid in order if oid in known}
     for oid in order:

@@ -34,12 +34,12 @@ class FilePart(NamedTuple):
 
 
 async def send_file_part(
-    transport: asyncio.Transport, part: FilePart, patience_seconds: float, wake: asyncio.Event
+    transport: asyncio.Transport, part: FilePart, unread_seconds: float, wake: asyncio.Event
 ) -> bool:
     """Send a part of a file on a connection, after all that was written to it before.
 
     Args:
-        patience_seconds: A reader takes `UNREAD_BYTES` in each such time, or the connection ends.
+        unread_seconds: A reader takes `UNREAD_BYTES` in each such time, or the connection ends.
         wake: To be set when the connection is lost: what is sent ends with it.
 
     Returns:
@@ -63,7 +63,7 @@ async def send_file_part(
     # The loop lets nobody wait on what a transport has; on another descriptor of it, it does.
     sock = os.dup(transport.get_extra_info("socket").fileno())
     try:
-        await _send(transport, sock, part, patience_seconds, wake)
+        await _send(transport, sock, part, unread_seconds, wake)
     except (ConnectionError, TimeoutError):
         transport.abort()
     finally:
@@ -75,7 +75,7 @@ async def _send(
     transport: asyncio.Transport,
     sock: int,
     part: FilePart,
-    patience_seconds: float,
+    unread_seconds: float,
     wake: asyncio.Event,
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -87,7 +87,7 @@ async def _send(
         try:
             sent = os.sendfile(sock, part.descriptor, at, min(part.end - at, _TURN_BYTES))
         except BlockingIOError:
-            async with asyncio.timeout_at(since + patience_seconds):
+            async with asyncio.timeout_at(since + unread_seconds):
                 await _until_writable(sock, wake)
             continue
         if not sent:

@@ -46,7 +46,7 @@ _KEPT_LENGTH = 256
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
 
-class LeanRoute(NamedTuple):
+class EarlyRoute(NamedTuple):
     """A documented route, its methods, and what answers before it."""
 
     route: Route
@@ -64,7 +64,7 @@ def answer_first(app: Starlette, answer: Lean | None = None, *, later: Later | N
     route = app.routes[-1]
     if not isinstance(route, Route):
         raise TypeError(f"{route!r} has no methods")
-    app.state.lean.append(LeanRoute(route, frozenset(route.methods or ()), answer, later))
+    app.state.early.append(EarlyRoute(route, frozenset(route.methods or ()), answer, later))
 
 
 class AtOnce(Protocol):
@@ -84,7 +84,7 @@ class AtOnce(Protocol):
         """
 
 
-class LeanAnswers:
+class EarlyAnswers:
     """Middleware that answers what can be answered at once; stands behind authentication.
 
     Args:
@@ -92,7 +92,7 @@ class LeanAnswers:
         routes: Asked in order; may grow until the first request.
     """
 
-    def __init__(self, app: ASGIApp, routes: list[LeanRoute]) -> None:
+    def __init__(self, app: ASGIApp, routes: list[EarlyRoute]) -> None:
         self._app = app
         self._routes = routes
         self._match = lru_cache(_KEPT_PATHS)(self._match_anew)
@@ -113,20 +113,20 @@ class LeanAnswers:
 
     def _find(self, scope: Scope) -> Response | None:
         """An answer to a request that has no body."""
-        lean, parts = self._route_of(scope)
-        if lean is None or lean.answer is None or _has_body(scope):
+        early, parts = self._route_of(scope)
+        if early is None or early.answer is None or _has_body(scope):
             return None
         # The metrics name a request by its route.
-        scope["route"] = lean.route
+        scope["route"] = early.route
         try:
-            return lean.answer(scope, parts)
+            return early.answer(scope, parts)
         except BundleError:
             return None
 
     async def _find_later(self, scope: Scope, receive: Receive) -> tuple[Response | None, Receive]:
         """An answer that takes its time, and what gives the request's body again."""
-        lean, parts = self._route_of(scope)
-        if lean is None or lean.later is None:
+        early, parts = self._route_of(scope)
+        if early is None or early.later is None:
             return None, receive
         content = b""
         if _has_body(scope):
@@ -135,23 +135,23 @@ class LeanAnswers:
             if not _has_small_json(scope) or not await body.read():
                 return None, receive
             content = body.content
-        scope["route"] = lean.route
+        scope["route"] = early.route
         try:
-            return await lean.later(scope, parts, content), receive
+            return await early.later(scope, parts, content), receive
         except BundleError:
             return None, receive
 
-    def _route_of(self, scope: Scope) -> tuple[LeanRoute | None, Mapping[str, str]]:
+    def _route_of(self, scope: Scope) -> tuple[EarlyRoute | None, Mapping[str, str]]:
         if "caller" not in scope.get("state", ()):
             return None, {}
         match = self._match if len(scope["path"]) <= _KEPT_LENGTH else self._match_anew
         return match(scope["method"], scope["path"])
 
-    def _match_anew(self, method: str, path: str) -> tuple[LeanRoute | None, Mapping[str, str]]:
-        for lean in self._routes:
-            match = lean.route.path_regex.match(path) if method in lean.methods else None
+    def _match_anew(self, method: str, path: str) -> tuple[EarlyRoute | None, Mapping[str, str]]:
+        for early in self._routes:
+            match = early.route.path_regex.match(path) if method in early.methods else None
             if match is not None:
-                return lean, match.groupdict()
+                return early, match.groupdict()
         return None, {}
 
 

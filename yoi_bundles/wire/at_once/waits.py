@@ -161,12 +161,12 @@ async def serve_with_waits(app: ASGIApp, scope: Scope, receive: Receive, send: S
 
 
 class Waits(Generic[K]):
-    """Who waits for news of what; lives in one event loop, only rings come from elsewhere.
+    """Who waits for news of what; lives in one event loop, only `wake` comes from elsewhere.
 
     Args:
         look: What something looks like now; another value than before is news.
         each: How many requests of one caller may wait.
-        may_wait: Whether a caller may still know of something; asked by `ring_for_some`.
+        may_wait: Whether a caller may still know of something; asked by `wake_some`.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class Waits(Generic[K]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_stopped = False
         self._lock = threading.Lock()
-        self._rung: set[K] = set()
+        self._with_news: set[K] = set()
 
     def look(self, key: K) -> object:
         """What to give `wait`; asked before it is judged whether there is anything to wait for."""
@@ -240,32 +240,32 @@ class Waits(Generic[K]):
             del self._waiting[wait.key]
             del self._seen[wait.key]
 
-    def ring(self, key: K) -> None:
+    def wake(self, key: K) -> None:
         """Wake who waits for this; from any thread, whatever has become of the event loop."""
         loop = self._loop
         if loop is None:
             return
         with self._lock:
-            is_first = not self._rung
-            self._rung.add(key)
+            is_first = not self._with_news
+            self._with_news.add(key)
         if is_first:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-                loop.call_soon_threadsafe(self._wake_rung)
+                loop.call_soon_threadsafe(self._wake_waiting)
 
-    def ring_for_some(self) -> None:
-        """Wake whoever may not know any more of what it waits for; from any thread, as `ring`."""
+    def wake_some(self) -> None:
+        """Wake whoever may not know any more of what it waits for; from any thread, as `wake`."""
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # as of `ring`
+            with contextlib.suppress(RuntimeError):  # as of `wake`
                 self._loop.call_soon_threadsafe(self._wake_some)
 
     def _wake_some(self) -> None:
         for key, members in list(self._waiting.items()):
             _wake(one for one in members if not self._may_wait(one.owner, key))
 
-    def _wake_rung(self) -> None:
+    def _wake_waiting(self) -> None:
         with self._lock:
-            rung, self._rung = self._rung, set()
-        for key in rung:
+            woken, self._with_news = self._with_news, set()
+        for key in woken:
             _wake(self._waiting.get(key, ()))
 
     def stop(self) -> None:

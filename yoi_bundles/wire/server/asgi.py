@@ -27,7 +27,7 @@ from yoi_bundles.errors import (
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
 from yoi_bundles.wire.answers.responses import http_problem_response, problem_response
 from yoi_bundles.wire.answers.throttle import Throttle
-from yoi_bundles.wire.at_once.before_routes import LeanAnswers
+from yoi_bundles.wire.at_once.before_routes import EarlyAnswers
 from yoi_bundles.wire.messages.problems import list_field_faults
 from yoi_bundles.wire.messages.roles import CredentialView, Role, verify_role
 from yoi_bundles.wire.server.authentication import Authenticate, AuthenticationMiddleware
@@ -117,7 +117,7 @@ def add_common(
 ) -> None:
     """Give an app what both servers share; in ``app.state`` what a connection asks it.
 
-    These are ``metrics``, ``end_waits`` and ``at_once`` (see `AtOnce`); ``lean`` is for
+    These are ``metrics``, ``end_waits`` and ``at_once`` (see `AtOnce`); ``early`` is for
     `answer_first`.
 
     Args:
@@ -137,10 +137,10 @@ def add_common(
     app.add_exception_handler(ClientDisconnect, _on_sender_gone)
     app.add_exception_handler(Exception, _on_unexpected)
     app.add_middleware(BodyLimitMiddleware, default_bytes=default_body_bytes, limits=body_limits)
-    app.state.lean = []
+    app.state.early = []
     throttle = Throttle(request_limits, timer)
-    lean = LeanAnswers(app.entrance, app.state.lean)
-    guarded = GuardMiddleware(AuthenticationMiddleware(lean, authenticate, throttle), body_pace)
+    early = EarlyAnswers(app.entrance, app.state.early)
+    guarded = GuardMiddleware(AuthenticationMiddleware(early, authenticate, throttle), body_pace)
     counted = MetricsMiddleware(guarded, app.state.metrics)
     app.state.at_once = counted.at_once
     app.entrance = ServerErrorMiddleware(counted, _on_unexpected)

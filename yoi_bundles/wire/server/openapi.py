@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -34,13 +34,17 @@ class DocumentedAPI(FastAPI):
         if self.openapi_schema is not None:
             return self.openapi_schema
         document = super().openapi()
-        for operations in document["paths"].values():
-            for operation in operations.values():
-                for status, response in operation["responses"].items():
-                    if status[0] in "45":
-                        schema = response["content"].pop("application/json")
-                        response["content"][PROBLEM_MEDIA_TYPE] = schema
+        for response in _error_responses(document):
+            schema = response["content"].pop("application/json")
+            response["content"][PROBLEM_MEDIA_TYPE] = schema
         return document
+
+
+def _error_responses(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            responses = operation["responses"].items()
+            yield from (response for status, response in responses if status[0] in "45")
 
 
 def problems(*statuses: int) -> Responses:

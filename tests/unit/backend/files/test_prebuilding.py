@@ -32,7 +32,7 @@ def hold(house, backend, name, *revisions) -> None:
 
 def built(backend, target=None) -> set[str]:
     """Scopes of the files that were built, or of those for one revision."""
-    for errands in (backend._warming._increments, backend._warming._first):
+    for errands in (backend._prebuilding._increments, backend._prebuilding._first):
         thread = errands._thread
         if thread is not None:
             thread.join(20)
@@ -93,7 +93,7 @@ def test_a_build_that_fails_is_logged_and_the_next_one_goes_on(house, backend, c
 def test_after_the_close_nothing_is_built(house, backend):
     hold(house, backend, "rt-1", house.publish(backend).revision)
     before = built(backend)
-    backend._warming.close()
+    backend._prebuilding.close()
 
     house.publish(backend, prompts__role__coder="\nBe exact.\n")
 

@@ -132,13 +132,9 @@ def test_only_the_surfaces_of_the_spec_are_registered(package):
     result, policy = resolved(package)
     registry = PluginRegistry()
     registry.register(result.spec, policy)
-    seen = {
-        surface: registry.is_registered(result.spec_digest, Name("index"), surface)
-        for surface in ("tool", "hook", "service", "ingress")
-    }
-    assert seen == {"tool": True, "hook": True, "service": False, "ingress": False}
-    other = ContentHash("sha256:" + "0" * 64)
-    assert not registry.is_registered(other, Name("index"), "tool")
+    [entry] = registry.find_plugins(result.spec_digest)
+    assert (entry.name, set(entry.surfaces)) == (Name("index"), {"tool", "hook"})
+    assert registry.find_plugins(ContentHash("sha256:" + "0" * 64)) == ()
 
 
 def test_a_registration_can_be_taken_back(package):

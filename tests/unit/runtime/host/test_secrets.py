@@ -131,14 +131,13 @@ def fail(secrets, match):
 def test_a_variable_is_read_when_asked():
     secrets = store({"env": "CANARY_ENV"}, environment={"CANARY_ENV": CANARY})
     assert secrets.read(TOKEN, CODER).reveal() == CANARY
-    assert secrets.find_present() == {TOKEN}
+    assert secrets.list_sources() == (True,)
     assert "CANARY" not in repr(secrets)
 
 
 @pytest.mark.parametrize("environment", [{}, {"CANARY_ENV": ""}])
 def test_a_variable_that_is_not_set_is_no_source(environment):
     secrets = store({"env": "CANARY_ENV"}, environment=environment)
-    assert secrets.find_present() == frozenset()
     assert secrets.list_sources() == (False,)
     fail(secrets, "it is empty")
 
@@ -157,13 +156,13 @@ def test_the_environment_of_the_process_is_the_default(monkeypatch):
 def test_a_file_is_read_without_its_last_line_end(tmp_path, data, read):
     secrets = store(private(tmp_path, data))
     assert secrets.read(TOKEN, CODER).reveal() == read
-    assert secrets.find_present() == {TOKEN}
+    assert secrets.list_sources() == (True,)
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o606, 0o644, 0o602])
 def test_a_file_everybody_may_read_is_refused(tmp_path, mode):
     secrets = store(private(tmp_path, mode=mode))
-    assert secrets.find_present() == frozenset()
+    assert secrets.list_sources() == (False,)
     fail(secrets, "everybody may read")
 
 
@@ -198,7 +197,7 @@ def test_a_missing_file_a_link_and_a_directory_are_no_sources(tmp_path):
 def test_a_commands_output_is_the_value():
     secrets = store(python(f"print({CANARY!r})"))
     assert secrets.read(TOKEN, CODER).reveal() == CANARY
-    assert secrets.find_present() == {TOKEN}
+    assert secrets.list_sources() == (True,)
 
 
 def test_a_command_runs_without_a_shell_and_with_our_environment():
@@ -226,7 +225,7 @@ def test_a_command_that_fails_tells_nothing(code, match):
 
 def test_a_program_that_is_not_there_is_no_source(tmp_path):
     secrets = store({"command": ["canary-program"]})
-    assert secrets.find_present() == frozenset()
+    assert secrets.list_sources() == (False,)
     fail(secrets, "not on the PATH")
     broken = tmp_path / "canary-broken"
     broken.write_bytes(b"\x7fELF not really")
@@ -256,7 +255,6 @@ def test_no_rule_no_value():
     assert caught.value.facts == {"rule": "default-deny", "power": "secret:token"}
 
 
-def test_a_name_is_present_if_any_of_its_rules_has_a_source():
+def test_each_rule_says_whether_it_has_a_source():
     secrets = store({"env": "A"}, {"env": "B"}, environment={"B": "b"})
-    assert secrets.find_present() == {TOKEN}
     assert secrets.list_sources() == (False, True)

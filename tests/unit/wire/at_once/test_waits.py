@@ -1,4 +1,4 @@
-"""Waiting for news: woken by a ring, by a look, by time, by leaving and by a stop."""
+"""Waiting for news: woken by news, by a look, by time, by leaving and by a stop."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_ring_wakes_all_who_wait_for_this_and_nobody_else():
     async def work(waits):
         tasks = [asyncio.create_task(wait(waits, key)) for key in "aaab"]
         await asyncio.sleep(0)
-        threading.Thread(target=waits.ring, args=("a",)).start()
+        threading.Thread(target=waits.wake, args=("a",)).start()
         await asyncio.gather(*tasks[:3])
         assert not tasks[3].done()
         waits.stop()
@@ -147,7 +147,7 @@ def test_a_ring_is_heard_though_the_event_loop_has_ended():
     waits = Waits(Place().look, lambda: 4)
     asyncio.run(wait(waits, seconds=0.01))
 
-    waits.ring("a")
+    waits.wake("a")
 
     assert waits._waiting == {}
 
