@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check long fuzz bench bench-quick lock schemas clean coverage
+.PHONY: demo test check long fuzz bench bench-quick lock schemas clean coverage dist
 
 demo: $(STAMP)  ## the main job over real HTTP: publish, sync, verify, resolve, refuse
 	@$(BIN)/yoi-bundles demo $(DEMO_ARGS)
@@ -53,6 +53,9 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 	        --no-build-isolation -r requirements/bench.lock ; \
 	fi
 	@touch $@
+
+dist: $(STAMP)  ## sdist and wheel into dist/, looked into, the wheel tried in a fresh environment
+	$(BIN)/python -m tools.dist
 
 schemas: $(STAMP)  ## write the JSON Schemas and OpenAPI documents that are committed
 	$(BIN)/python -m yoi_bundles schema --write yoi_bundles/schemas

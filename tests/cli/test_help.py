@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -71,6 +73,39 @@ def test_completion_prints_the_script_of_the_shell(yoi, shell):
 
     assert ran.code == 0
     assert "_YOI_BUNDLES_COMPLETE" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("shell", "registration"),
+    [
+        ("bash", "complete -o nosort -F _yoi_bundles_completion yb"),
+        ("zsh", "compdef _yoi_bundles_completion yb"),
+        ("fish", "complete --no-files --command yb "),
+    ],
+)
+def test_the_short_name_is_completed_too(yoi, shell, registration):
+    script = yoi("completion", shell).out
+
+    assert registration in script
+    assert registration.replace("yb", "yoi-bundles") in script
+
+
+def test_a_file_of_zshs_function_path_names_both_commands_in_its_first_line(yoi):
+    assert yoi("completion", "zsh").out.startswith("#compdef yoi-bundles yb\n")
+
+
+@pytest.mark.parametrize("name", ["yoi-bundles", "yb"])
+def test_bash_completes_commands_by_the_script(yoi, tmp_path, name):
+    script = tmp_path / "script"
+    script.write_text(yoi("completion", "bash").out)
+    ask = f"COMP_WORDS=({name} back); COMP_CWORD=1; _yoi_bundles_completion {name}"
+    words = f". {script}; complete -p {name}; {ask}; echo ${{COMPREPLY[@]}}"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", words], env={"PATH": path}, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.splitlines()[-1] == "backend"
 
 
 def test_version(yoi):

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Mapping
+
 import click
 from click.shell_completion import get_completion_class
+
+_FOR_YB: Mapping[str, str] = {
+    "bash": "complete -o nosort -F _yoi_bundles_completion yb\n",
+    # A file of zsh's function path is loaded by its first line, and completes when it is loaded.
+    "zsh": """\
+        if [[ $zsh_eval_context[-1] != loadautofunc ]]; then
+            compdef _yoi_bundles_completion yb
+        fi
+    """,
+    "fish": 'complete --no-files --command yb --arguments "(_yoi_bundles_completion)";\n',
+}
+"""What follows click's script, so that the short name is completed as the long one."""
 
 
 @click.command("completion")
@@ -11,11 +26,13 @@ from click.shell_completion import get_completion_class
 def command(*, shell: str) -> None:
     """Print the completion script of a shell.
 
-    For example: `yoi-bundles completion bash >> ~/.bashrc`
+    It completes both names of this command. For example: `yoi-bundles completion bash >> ~/.bashrc`
     """
     from yoi_bundles.cli.main import cli
 
     found = get_completion_class(shell)
     if found is None:
         raise click.UsageError(f"no completion for {shell}")
-    click.echo(found(cli, {}, "yoi-bundles", "_YOI_BUNDLES_COMPLETE").source())
+    script = found(cli, {}, "yoi-bundles", "_YOI_BUNDLES_COMPLETE").source()
+    script = script.replace("#compdef yoi-bundles", "#compdef yoi-bundles yb")
+    click.echo(script.rstrip() + "\n" + textwrap.dedent(_FOR_YB[shell]), nl=False)

@@ -1,0 +1,1 @@
+"""What makes releases, floors and the corpus; run from the top of the project, never installed."""
