@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import click
 import pytest
 from canaries import SECRET_VALUE
 from house import POLICY
@@ -24,6 +25,20 @@ class Ran:
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+def every_command(group: click.Group, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The words of a group and of every command below it."""
+    context = click.Context(group)
+    found = [words]
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            found += every_command(command, (*words, name))
+        else:
+            found.append((*words, name))
+    return found
 
 
 @pytest.fixture

@@ -9,24 +9,11 @@ from pathlib import Path
 
 import click
 import pytest
+from command_line import every_command
 
 from yoi_bundles.cli.main import COMMANDS, cli
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-
-
-def every_command(group: click.Group, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    context = click.Context(group)
-    found = [words]
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            found += every_command(command, (*words, name))
-        else:
-            found.append((*words, name))
-    return found
-
 
 ALL = every_command(cli)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from yoi_bundles.cli.extras import needs_server_extra
 from yoi_bundles.cli.options import (
     data_option,
     listen_options,
@@ -32,6 +33,7 @@ def command() -> None:
 
 
 @command.command("serve")
+@needs_server_extra("backend serve")
 @listen_options
 @visibility_option
 @runtime_ca_option

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from yoi_bundles.cli.demo_stage import Stage, heading, remark
+from yoi_bundles.cli.extras import needs_server_extra
 from yoi_bundles.cli.output import bad, bold, good, say
 
 WORKSPACE = "payments"
@@ -50,6 +51,7 @@ workspaces = ["payments"]
 
 
 @click.command("demo")
+@needs_server_extra("demo")
 @click.option("--keep", is_flag=True, help="Keep the directory and print where it is.")
 def command(*, keep: bool) -> int:
     """The whole path over real HTTP, in a temporary directory.

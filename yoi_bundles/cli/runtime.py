@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from yoi_bundles.cli.extras import needs_server_extra
 from yoi_bundles.cli.options import (
     FILE,
     Remote,
@@ -55,6 +56,7 @@ def command() -> None:
 
 
 @command.command("serve")
+@needs_server_extra("runtime serve")
 @click.option("--id", "runtime_id", default="local", show_default=True, help="Name at the Backend.")
 @click.option("--follow", multiple=True, metavar="WORKSPACE", help="Pull it from --backend.")
 @click.option("--poll-seconds", default=30.0, show_default=True, type=click.FloatRange(0.05, 86400))

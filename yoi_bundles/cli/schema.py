@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from yoi_bundles.cli.extras import verify_server_extra
 from yoi_bundles.cli.options import PATH
 from yoi_bundles.cli.output import good, print_json, say
 from yoi_bundles.errors import InvalidInputError
@@ -30,6 +31,7 @@ def command(*, name: str | None, directory: Path | None, openapi: Path | None) -
     if directory is not None:
         _write(directory, schemas)
     if openapi is not None:
+        verify_server_extra("schema --openapi")
         _write(openapi, dict(openapi_documents()))
     if directory is not None or openapi is not None:
         return
