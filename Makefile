@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check long fuzz bench bench-quick lock schemas clean coverage dist
+.PHONY: demo test check long fuzz bench bench-quick lock schemas clean coverage dist floors newest
 
 demo: $(STAMP)  ## the main job over real HTTP: publish, sync, verify, resolve, refuse
 	@$(BIN)/yoi-bundles demo $(DEMO_ARGS)
@@ -57,6 +57,12 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 dist: $(STAMP)  ## sdist and wheel into dist/, looked into, the wheel tried in a fresh environment
 	$(BIN)/python -m tools.dist
 
+floors: $(STAMP)  ## the demo and the marked tests on the lowest versions that pyproject.toml allows
+	$(BIN)/python -m tools.floors lowest
+
+newest: $(STAMP)  ## the same on the newest versions that can be had today
+	$(BIN)/python -m tools.floors newest
+
 schemas: $(STAMP)  ## write the JSON Schemas and OpenAPI documents that are committed
 	$(BIN)/python -m yoi_bundles schema --write yoi_bundles/schemas
 	$(BIN)/python -m yoi_bundles schema --openapi docs/openapi
@@ -66,6 +72,11 @@ lock:  ## pin every dependency with hashes; the file names no index
 	    --extra server --extra dev pyproject.toml -o requirements/dev.lock
 	$(BIN)/uv pip compile --universal --generate-hashes --no-annotate --no-header -p 3.11 \
 	    -c requirements/dev.lock requirements/bench.in -o requirements/bench.lock
+	@mkdir -p build
+	sed -nE 's/^(flit-core|hypothesis|pytest|pytest-randomly|pytest-timeout)(==[^ ]+) .*/\1\2/p' \
+	    requirements/dev.lock > build/floors.in
+	$(BIN)/uv pip compile -U --resolution lowest-direct --universal --generate-hashes --no-annotate \
+	    --no-header -p 3.11 --extra server pyproject.toml build/floors.in -o requirements/lowest.lock
 
 $(STAMP): requirements/dev.lock requirements/uv.lock.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

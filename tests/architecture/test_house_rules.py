@@ -161,6 +161,7 @@ def test_no_file_names_a_path_of_the_machine_it_was_written_on():
     assert named == []
 
 
+@pytest.mark.floors
 def test_the_committed_openapi_documents_are_current():
     from yoi_bundles.cli.schema import openapi_documents
 

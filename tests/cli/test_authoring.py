@@ -9,6 +9,8 @@ import pytest
 
 from yoi_bundles.cli.exit_codes import CONFLICT, INTEGRITY, NEGATIVE, NOT_FOUND, OK, USAGE
 
+pytestmark = pytest.mark.floors
+
 CODER = Path("team/prompts/role/coder.md")
 
 

@@ -36,6 +36,8 @@ from yoi_bundles.store.pack.deltas import COST_BYTES, apply_delta
 from yoi_bundles.store.receive import closure
 from yoi_bundles.store.tree.objects import Kind, hash_object
 
+pytestmark = pytest.mark.floors
+
 FILE, TREE = b"100644", b"40000"
 
 

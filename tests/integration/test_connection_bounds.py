@@ -28,6 +28,8 @@ from yoi_bundles.wire.server import serving as serving_module
 from yoi_bundles.wire.server.asgi import add_common
 from yoi_bundles.wire.server.openapi import DocumentedAPI
 
+pytestmark = pytest.mark.floors
+
 TOKEN = "t" * 43
 SHORT = ConnectionLimits(head_seconds=0.15, unread_seconds=0.15, head_bytes=4096)
 FEW = ConnectionLimits(connections=4)

@@ -104,6 +104,7 @@ def desk(house):
         yield lambda **limits: Desk(house, house.backend(), stack, RequestLimits(**limits))
 
 
+@pytest.mark.floors
 @pytest.mark.parametrize("is_other_process", [False, True])
 def test_a_publish_wakes_all_who_wait(house, desk, is_other_process):
     made = desk()

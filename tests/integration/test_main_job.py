@@ -19,6 +19,8 @@ from yoi_bundles.wire.client.backend_client import BackendClient
 from yoi_bundles.wire.client.runtime_client import RuntimeClient
 from yoi_bundles.wire.messages.runtimes import SyncRequest
 
+pytestmark = pytest.mark.floors
+
 NOWHERE = Digest("0" * 63 + "1")
 
 

@@ -141,6 +141,7 @@ def test_example_workspaces_are_varied() -> None:
 # --- JSON Schemas ---------------------------------------------------------------------
 
 
+@pytest.mark.floors
 def test_committed_schemas_are_those_of_the_models() -> None:
     committed = {
         path.name: json.loads(path.read_text(encoding="utf-8")) for path in SCHEMAS.glob("*.json")

@@ -15,6 +15,8 @@ from yoi_bundles.errors import StorageFullError, StoreCorruptError, StoreError
 from yoi_bundles.ledger import database as module
 from yoi_bundles.ledger.database import Database, translated
 
+pytestmark = pytest.mark.floors
+
 TABLES = MetaData()
 ROWS = Table("rows", TABLES, Column("number", Integer, primary_key=True))
 

@@ -30,6 +30,8 @@ from yoi_bundles.resolve import ResolutionCache, resolve
 from yoi_bundles.resolve.assembly import lower_limits
 from yoi_bundles.resolve.resolution import fingerprint_declarations, prepare_profile
 
+pytestmark = pytest.mark.floors
+
 PROMPTED = {
     "profiles/coder.toml": PROFILE.replace(
         'kind = "tool-loop"',

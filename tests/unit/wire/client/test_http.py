@@ -19,6 +19,8 @@ from yoi_bundles.wire.client.http import ClientLimits, HttpClient, is_retryable
 from yoi_bundles.wire.client.runtime_client import RuntimeClient
 from yoi_bundles.wire.messages.runtimes import RuntimeInfo
 
+pytestmark = pytest.mark.floors
+
 ONCE = ClientLimits(attempts=1, read_seconds=2)
 SOME = Digest("ab" * 32)
 

@@ -21,6 +21,8 @@ from yoi_bundles.errors import InvalidInputError, StoreError
 from yoi_bundles.wire.server import serving
 from yoi_bundles.wire.server.serving import Listen, bind, configure_logging, serve, verify_listen
 
+pytestmark = pytest.mark.floors
+
 
 @pytest.fixture
 def kept_logging():
