@@ -79,7 +79,8 @@ def check(python: Path) -> int:
         print(demo.stdout)
         return demo.returncode
     print("demo: done", flush=True)
-    tests = [python, "-m", "pytest", "-m", "floors", "-p", "no:cacheprovider", *marked_files()]
+    tests: list[str | Path] = [python, "-m", "pytest", "-m", "floors", "-p", "no:cacheprovider"]
+    tests += marked_files()
     return subprocess.run(tests, cwd=ROOT, check=False).returncode
 
 
