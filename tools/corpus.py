@@ -28,7 +28,7 @@ from families.sizes import LIMITS
 from harness import build, is_for_nobody, load_table
 
 from yoi_bundles.model.limits import DEFAULT_LIMITS
-from yoi_bundles.wire.problems import STATUS
+from yoi_bundles.wire.messages.problems import STATUS
 
 FORMAT = "yoi-bundles hostile corpus"
 FORMAT_VERSION = 1

@@ -24,8 +24,8 @@ from yoi_bundles.model.host_policy import TrustRules
 from yoi_bundles.model.ids import Digest, WorkspaceId
 from yoi_bundles.model.limits import Limits
 from yoi_bundles.model.revision import Advance
-from yoi_bundles.runtime.trust import verify_advance
-from yoi_bundles.store import Repository, receive_bundle
+from yoi_bundles.runtime.held.trust import verify_advance
+from yoi_bundles.store import Repository
 
 FORMAT_VERSION = 1
 """The one that is understood here."""
@@ -100,14 +100,13 @@ def _answer(corpus: Path, store: Repository, row: Row, expected: str) -> Answer:
         verify_advance(advance, trust=TrustRules(), verify_signature=None)
 
     try:
-        with path.open("rb") as stream:
-            result = receive_bundle(
-                store,
-                stream,
+        with store.open_upload(limits) as upload:
+            upload.write(path.read_bytes())
+            result = store.accept(
+                upload,
                 expected=Digest(row["digest"]),
                 check_advance=check_advance,
                 check_content=verify_content(workspace=store.workspace, limits=limits),
-                limits=limits,
             )
     except BundleError as error:
         return Answer(row["name"], expected, error.code)
