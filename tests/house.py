@@ -29,7 +29,7 @@ from yoi_bundles.wire.at_once.connections import DEFAULT_CONNECTION_LIMITS, Conn
 from yoi_bundles.wire.client.http import ClientLimits, HttpClient
 from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
 from yoi_bundles.wire.messages.runtimes import RegisterRuntime
-from yoi_bundles.wire.server.serving import Listen, make_config
+from yoi_bundles.wire.server.serving import ConnectionKind, Listen, make_config
 
 TEAM = WorkspaceId("team")
 OTHER = WorkspaceId("other")
@@ -230,7 +230,11 @@ class House:
 
 @contextlib.contextmanager
 def serving(
-    app: object, limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS, *, port: int = 0
+    app: object,
+    limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS,
+    *,
+    port: int = 0,
+    connections: ConnectionKind = "parking",
 ) -> Iterator[str]:
     """Serve an ASGI app from a thread until the block ends, as the product serves it."""
     sock = socket.socket()
@@ -238,7 +242,7 @@ def serving(
     sock.bind(("127.0.0.1", port))
     if state := getattr(app, "state", None):
         state.at_once = watched_at_once(state.at_once)
-    config = make_config(app, Listen(), limits=limits, graceful_seconds=1)  # type: ignore[arg-type]
+    config = make_config(app, Listen(connections=connections), limits=limits, graceful_seconds=1)  # type: ignore[arg-type]
     config.app = watched(config.app)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)

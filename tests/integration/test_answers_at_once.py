@@ -12,12 +12,14 @@ from raw_http import connect, head
 
 from yoi_bundles.backend.app import create_app
 from yoi_bundles.model.request_limits import RequestLimits
+from yoi_bundles.wire.server.serving import CONNECTION_KINDS
 
 CHANNEL = f"/v1/workspaces/{TEAM}/channels/main"
 
 
 class Pair:
-    """A Backend served twice: by an app that answers at once, and by one that never does."""
+    """A Backend served by an app that answers at once, on connections of each kind, and by one
+    that never does, on those that could."""
 
     def __init__(self, house, stack) -> None:
         backend = house.backend()
@@ -29,7 +31,10 @@ class Pair:
         slow.state.at_once = lambda scope: None
         self.answered = []
         quick.state.at_once = self._noting(quick.state.at_once)
-        self.urls = [stack.enter_context(serving(app)) for app in (slow, quick)]
+        self.slow_url = stack.enter_context(serving(slow))
+        self.urls = {
+            kind: stack.enter_context(serving(quick, connections=kind)) for kind in CONNECTION_KINDS
+        }
 
     def _noting(self, at_once):
         def noting(scope):
@@ -39,11 +44,19 @@ class Pair:
 
         return noting
 
-    def ask(self, request: str, *lines: str, times: int = 1) -> list[bytes]:
-        """All that comes back until the other side closes, of both."""
+    def ask(self, request: str, *lines: str, times: int = 1) -> tuple[bytes, bytes]:
+        """All that comes back until the other side closes: from tasks, and at once.
+
+        Connections that lack a layer answer as all others do.
+        """
         last = head(request, self.token, *lines, "Connection: close")
         data = head(request, self.token, *lines) * (times - 1) + last
-        return [_all_of(url, data) for url in self.urls]
+        slow, bounded = _all_of(self.slow_url, data), _all_of(self.urls["bounded"], data)
+        assert self.answered == []
+        quick = _all_of(self.urls["quick"], data)
+        self.answered.clear()
+        assert quick == bounded == slow
+        return slow, _all_of(self.urls["parking"], data)
 
 
 def _all_of(url: str, data: bytes) -> bytes:
@@ -99,7 +112,7 @@ def test_one_who_reads_nothing_is_not_answered_ahead(pair):
     """Else the answers to a few heads would fill the memory."""
     path = f"/v1/config-bundles/{pair.revision.digest}?history=full"
     data = head(f"GET {path}", pair.token) * 400
-    with connect(pair.urls[1]) as connection:
+    with connect(pair.urls["parking"]) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(data)
         first = connection.recv(4096)

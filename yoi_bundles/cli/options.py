@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from yoi_bundles.cli.ports import BackendPort, PublishingPort, RuntimePort
     from yoi_bundles.runtime.service import Runtime
     from yoi_bundles.wire.client.http import HttpClient
+    from yoi_bundles.wire.server.serving import ConnectionKind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -179,6 +180,14 @@ def listen_options(function: F) -> F:
     @click.option(
         "--insecure", is_flag=True, help="Allow another address than loopback without TLS."
     )
+    @click.option(
+        "--connections",
+        type=click.Choice(["parking", "quick", "bounded"]),
+        default="parking",
+        show_default=True,
+        help="Layers of a connection: leave out small waits, or answers at once too, if one is "
+        "suspected of a fault. All answer alike.",
+    )
     @functools.wraps(function)
     def wrapped(
         *args: Any,  # noqa: ANN401
@@ -187,11 +196,13 @@ def listen_options(function: F) -> F:
         tls_cert: Path | None,
         tls_key: Path | None,
         insecure: bool,
+        connections: ConnectionKind,
         **kwargs: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         from yoi_bundles.wire.server.serving import Listen
 
-        return function(*args, listen=Listen(host, port, tls_cert, tls_key, insecure), **kwargs)
+        listen = Listen(host, port, tls_cert, tls_key, insecure, connections)
+        return function(*args, listen=listen, **kwargs)
 
     return wrapped  # type: ignore[return-value]
 

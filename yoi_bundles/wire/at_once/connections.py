@@ -1,7 +1,8 @@
-"""Connections: how long a head may take, how large it may be, and how many there may be.
+"""Connections bounded: how long a head may take, how large it may be, and how many there may be.
 
 The server behind knows a time between requests and nothing else, so this is its protocol with what
-it lacks. Everything here happens before there is a request, or when its bytes are none.
+it lacks. Everything here happens before there is a request, or when its bytes are none. What makes
+answers quicker and waits smaller is put on top, in modules of their own, and can be left out.
 
 Source: RFC 9110 sections 15.5.9 (408) and 15.6.4 (503); RFC 6585 section 5 (431).
 """
@@ -13,37 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httptools
-from starlette.types import Scope
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from yoi_bundles.model.limits import KIB
-from yoi_bundles.wire.answers.responses import EncodedResponse
-from yoi_bundles.wire.answers.sendfile import SEND_FILE, UNREAD_BYTES, FilePart, send_file_part
-from yoi_bundles.wire.at_once.connection_parts import (
-    Flow,
-    ParkedRequest,
-    Pipeline,
-    TakenUp,
-    encode_head,
-    encode_refusal,
-    make_parser,
-    same_address,
-)
-from yoi_bundles.wire.at_once.waits import LEFT, Parked, state_of_parked, state_of_waited
+from yoi_bundles.wire.answers.sendfile import UNREAD_BYTES
+from yoi_bundles.wire.at_once.connection_parts import Flow, Pipeline, encode_refusal, same_address
+from yoi_bundles.wire.at_once.waits import LEFT
 
 BUSY_SECONDS = 5
 """What a caller is told to wait when there are too many connections."""
 
-_BODILESS = frozenset({b"GET", b"HEAD"})
-
 CountRefusal = Callable[[int], None]
-FindAnswer = Callable[[Scope], EncodedResponse | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +47,24 @@ class ConnectionLimits:
 DEFAULT_CONNECTION_LIMITS = ConnectionLimits()
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """One connection.
+class BoundedConnection(HttpToolsProtocol):
+    """One connection, and the bounds of what may come on it.
 
     Args:
         limits: Its bounds.
         count_refusal: Told the status of each answer that is given here.
         on_shutdown: Called when the server stops, for each connection.
-        at_once: Asked for an answer before a task is made of a request; see `AtOnce`.
     """
 
     # What the library keeps is just few enough that Python shares the names among all connections.
     __slots__ = (
-        "_at_once",
         "_count_refusal",
         "_fruitless_bytes",
         "_has_said_something",
         "_head_timer",
-        "_is_answered",
         "_is_in_head",
         "_on_shutdown",
-        "_parked",
         "_running",
-        "_taken_up",
         "_unread_timer",
         "_when_left",
         "bounds",
@@ -99,20 +76,15 @@ class BoundedProtocol(HttpToolsProtocol):
         limits: ConnectionLimits,
         count_refusal: CountRefusal,
         on_shutdown: Callable[[], None],
-        at_once: FindAnswer,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(*args, **kwargs)
         self.bounds = limits
         self._count_refusal = count_refusal
         self._on_shutdown = on_shutdown
-        self._at_once = at_once
         # Hardly anybody sends a request before the last one is answered, and an empty deque takes
         # 700 bytes of each connection.
         self.pipeline = Pipeline()  # type: ignore[assignment]
-        self._is_answered = False
-        self._parked: ParkedRequest | None = None
-        self._taken_up: TakenUp | None = None
         self._running: RequestResponseCycle | None = None
         self._when_left: Callable[[], None] | None = None
         self._head_timer: asyncio.TimerHandle | None = None
@@ -123,8 +95,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def _is_answering(self) -> bool:
-        is_running = self.cycle is not None and not self.cycle.response_complete
-        return is_running or self._parked is not None
+        return self.cycle is not None and not self.cycle.response_complete
 
     # --- the transport's calls ---
 
@@ -142,7 +113,6 @@ class BoundedProtocol(HttpToolsProtocol):
         """Forget the timers with the connection, and all that would keep it in memory."""
         self._stop_head_timer()
         self._stop_unread_timer()
-        self._end_wait()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         if self._running is not None:
@@ -158,32 +128,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Call this one when the connection is lost: its request waits, and does not see it."""
         self._when_left = callback
 
-    async def send_file(self, descriptor: int, start: int, end: int) -> bool:
-        """See `send_file_part`; who gets True has only to say that the answer is complete."""
-        running = self._running
-        if running is None:
-            return True
-        wake, part = asyncio.Event(), FilePart(descriptor, start, end)
-        self.call_when_left(wake.set)
-        try:
-            is_sent = await send_file_part(self.transport, part, self.bounds.unread_seconds, wake)
-        finally:
-            self.call_when_left(None)
-        if is_sent:
-            running.expected_content_length -= end - start
-        return is_sent
-
     def data_received(self, data: bytes) -> None:
         """Parse; what leads to neither a head nor a body may not go on for ever."""
         if self.transport.is_closing():
             return
         self._has_said_something = True
         self._fruitless_bytes += len(data)
-        if self.parser is None:
-            self.parser = make_parser(self)
         super().data_received(data)
-        if self._parked is not None:
-            self._forget_request()
         if self._fruitless_bytes > self.bounds.head_bytes:
             self._refuse(431, f"the head is larger than {self.bounds.head_bytes} bytes")
         elif self._is_in_head or not (self._is_answering or self.timeout_keep_alive_task):
@@ -215,8 +166,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def shutdown(self) -> None:
-        """The server stops: what is under way may end, and what waits for news ends now."""
-        self._end_wait()
+        """The server stops: what is under way may end."""
         super().shutdown()
         self._on_shutdown()
 
@@ -224,14 +174,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request's first byte."""
-        self._wait_in_task()
         super().on_message_begin()
-        if self._taken_up is not None:
-            self.scope["state"] = self._taken_up.state
-        offered: dict[str, Any] = {LEFT: self.call_when_left, SEND_FILE: self.send_file}
-        self.scope["extensions"] = offered
+        self.scope["extensions"] = self._offer()
         self._is_in_head = True
-        self._is_answered = False
+
+    def _offer(self) -> dict[str, Any]:
+        """What a request may use of its connection."""
+        return {LEFT: self.call_when_left}
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers come here too and are dropped: nobody has judged them."""
@@ -243,86 +192,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_head = False
         self._fruitless_bytes = 0
         self._stop_head_timer()
-        self._is_answered = self._answer_at_once()
-        if not self._is_answered:
-            super().on_headers_complete()
+        self._begin_request()
 
-    def _answer_at_once(self) -> bool:
-        """Answer a request without a body, if nothing is before it and it is at hand.
-
-        Not while anything is unsent: who sends requests and reads no answers gets one at a time.
-        """
-        if self._taken_up is not None and not self._taken_up.is_at_once:
-            return False
-        method, is_busy = self.parser.get_method(), self._is_answering or self.pipeline
-        if method not in _BODILESS or is_busy or self.transport.get_write_buffer_size():
-            return False
-        if self.parser.get_http_version() != "1.1" or self.parser.should_upgrade():
-            return False
-        url = httptools.parse_url(self.url)
-        if b"%" in url.path:
-            return False
-        scope: Scope = {
-            "type": "http", "method": method.decode("ascii"), "path": url.path.decode("ascii"),
-            "query_string": url.query or b"", "headers": self.headers,
-            "state": dict(self.scope["state"]),
-        }  # fmt: skip
-        try:
-            answer = self._at_once(scope)
-        except Exception:  # noqa: BLE001  (the other way comes upon it too, and says so)
-            return False
-        if isinstance(answer, Parked):
-            head = encode_head(method, self.url, self.headers)
-            self._parked = ParkedRequest(answer.begin(self._on_woken), head)
-        elif answer is not None:
-            self._write(answer, is_head=method == b"HEAD")
-        return answer is not None
-
-    def _write(self, answer: EncodedResponse, *, is_head: bool) -> None:
-        lines = [STATUS_LINE[answer.status_code]]
-        for name, value in (*self.server_state.default_headers, *answer.raw_headers):
-            lines += name, b": ", value, b"\r\n"
-        is_last = not self.parser.should_keep_alive()
-        lines += [b"connection: close\r\n"] * is_last
-        lines.append(b"\r\n")
-        self.transport.writelines([b"".join(lines), b"" if is_head else answer.body])
-        if is_last:
-            self.transport.close()
-        self.on_response_complete()
-
-    # --- a request that waits for news ---
-
-    def _forget_request(self) -> None:
-        """Keep of a parked request nothing but its head, and of the one before nothing."""
-        self.parser = self.scope = self.headers = self.cycle = None  # type: ignore[assignment]
-        self._running, self.url = None, b""
-
-    def _on_woken(self) -> None:
-        if self._parked is not None and self._parked.wait.is_over:
-            self._take_up(self._parked, state_of_waited(), is_at_once=True)
-
-    def _end_wait(self) -> None:
-        """Answer what is parked, whether or not there is news, as if its time was over."""
-        if self._parked is not None:
-            self._parked.wait.leave()
-            self._take_up(self._parked, state_of_waited())
-
-    def _wait_in_task(self) -> None:
-        """Let what is parked wait on as others do: something follows, which has its turn after."""
-        if self._parked is not None:
-            self._take_up(self._parked, state_of_parked(self._parked.wait))
-
-    def _take_up(
-        self, parked: ParkedRequest, state: dict[str, Any], *, is_at_once: bool = False
-    ) -> None:
-        """Read what is parked again, as if it came just now."""
-        self._parked = None
-        # This may happen while a parser reads what follows.
-        following, self.parser = self.parser, make_parser(self)
-        self._taken_up = TakenUp(state, is_at_once)
-        self.parser.feed_data(parked.head)
-        self._taken_up = None
-        self.parser = following or self.parser
+    def _begin_request(self) -> None:
+        """The head is within bounds: let a task answer."""
+        super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
@@ -332,11 +206,6 @@ class BoundedProtocol(HttpToolsProtocol):
         """A part of a body."""
         self._fruitless_bytes = 0
         super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """The whole request is there."""
-        if not self._is_answered:
-            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The answer is out; the rest of the body it did not wait for is timed as a head is."""
@@ -377,7 +246,6 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer and close; an answer under way is never mixed with another one."""
         if self.transport.is_closing():
             return
-        self._wait_in_task()
         if self._is_answering and not self.cycle.more_body:
             # The fault is in what follows a whole request: that one is answered first.
             self.cycle.keep_alive = False

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Literal, TypeAlias, cast, get_args
 
 import stamina.instrumentation
 import uvicorn
@@ -26,15 +26,23 @@ from starlette.types import ASGIApp
 from yoi_bundles.errors import InvalidInputError, StoreError
 from yoi_bundles.wire.at_once.connections import (
     DEFAULT_CONNECTION_LIMITS,
-    BoundedProtocol,
+    BoundedConnection,
     ConnectionLimits,
 )
+from yoi_bundles.wire.at_once.parking_connections import ParkingConnection
+from yoi_bundles.wire.at_once.quick_connections import QuickConnection
 
 GRACEFUL_SECONDS = 5
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
 SPARE_FILES = 1024
 """Files beside connections: repositories, packs, checkouts, the database."""
+
+
+ConnectionKind: TypeAlias = Literal["parking", "quick", "bounded"]
+"""Each has what those after it have: small waits, answers at once, bounds. All answer alike."""
+
+CONNECTION_KINDS: tuple[ConnectionKind, ...] = get_args(ConnectionKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class Listen:
     Args:
         port: 0 takes a free one.
         insecure: Allow another address than loopback without TLS.
+        connections: Which layers a connection has; fewer, if one is suspected of a fault.
     """
 
     host: str = "127.0.0.1"
@@ -51,6 +60,7 @@ class Listen:
     certificate: Path | None = None
     key: Path | None = None
     insecure: bool = False
+    connections: ConnectionKind = "parking"
 
     @property
     def scheme(self) -> str:
@@ -144,17 +154,9 @@ def make_config(
         limits: Bounds of its connections.
         graceful_seconds: How long a request may go on after the server was told to stop.
     """
-    state = app.state if isinstance(app, FastAPI) else None
-    protocol = functools.partial(
-        BoundedProtocol,
-        limits=limits,
-        count_refusal=lambda status: None if state is None else state.metrics.count_refusal(status),
-        on_shutdown=lambda: None if state is None else state.end_waits(),
-        at_once=(lambda scope: None) if state is None else state.at_once,
-    )
     return uvicorn.Config(
         app,
-        http=cast("type[BoundedProtocol]", protocol),
+        http=cast("type[BoundedConnection]", _make_protocol(app, listen.connections, limits)),
         interface="asgi3",
         ws="none",
         log_config=None,
@@ -165,6 +167,24 @@ def make_config(
         timeout_keep_alive=math.ceil(limits.idle_seconds),
         ssl_certfile=listen.certificate,
         ssl_keyfile=None if listen.key is None else str(listen.key),
+    )
+
+
+def _make_protocol(
+    app: ASGIApp, kind: ConnectionKind, limits: ConnectionLimits
+) -> functools.partial[BoundedConnection]:
+    """What makes a connection, with all but what the server gives it."""
+    state = app.state if isinstance(app, FastAPI) else None
+    kinds: dict[ConnectionKind, type[BoundedConnection]] = {
+        "parking": ParkingConnection, "quick": QuickConnection, "bounded": BoundedConnection
+    }  # fmt: skip
+    at_once = (lambda scope: None) if state is None else state.at_once
+    return functools.partial(
+        kinds[kind],
+        limits=limits,
+        count_refusal=lambda status: None if state is None else state.metrics.count_refusal(status),
+        on_shutdown=lambda: None if state is None else state.end_waits(),
+        **({} if kind == "bounded" else {"at_once": at_once}),
     )
 
 
