@@ -47,7 +47,10 @@ def run(place: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str],
     (place / "test_tried.py").write_text(TRIED)
     (place / "test_shared.py").write_text(SHARED)
     plugins = [word for name in ("canaries", "sharing", "telling") for word in ("-p", name)]
-    alone = {"PYTHONPATH": str(TESTS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    # No plugin but those that are named: others take longer to load than this has to do.
+    alone = {
+        "PYTHONPATH": str(TESTS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "",
+    }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *plugins, *arguments, "-q", "-p", "no:cacheprovider",
          "--rootdir", str(place), str(place)],
