@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check long fuzz bench bench-quick lock schemas clean coverage dist floors newest corpus
+.PHONY: demo test check long fuzz bench bench-quick lock schemas clean coverage dist floors newest corpus changelog
 
 demo: $(STAMP)  ## the main job over real HTTP: publish, sync, verify, resolve, refuse
 	@$(BIN)/yoi-bundles demo $(DEMO_ARGS)
@@ -56,6 +56,9 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 
 dist: $(STAMP)  ## sdist and wheel into dist/, looked into, the wheel tried in a fresh environment
 	$(BIN)/python -m tools.dist
+
+changelog: $(STAMP)  ## the next section of CHANGELOG.md; with VERSION=X.Y.Z it is written, and fragments go
+	$(BIN)/towncrier build $(if $(VERSION),--yes --version $(VERSION),--draft --version next)
 
 corpus: $(STAMP)  ## every hostile case as a file, with a manifest for other implementations: build/corpus
 	$(BIN)/python -m tools.corpus $(CORPUS_ARGS)
