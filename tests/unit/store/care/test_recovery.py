@@ -8,10 +8,13 @@ import sys
 import time
 
 import pytest
+from damaging import list_packs, lose_index, publish_line
 from store_factories import WORKSPACE, bundle_bytes, make_draft, make_files, receive, snapshot
 
+from yoi_bundles.errors import StoreError
 from yoi_bundles.store import Repository
 from yoi_bundles.store.disk.files import write_new_file
+from yoi_bundles.store.disk.objects import KEEP_TARGET
 
 OLD = time.time() - 3600
 
@@ -128,3 +131,67 @@ def test_the_next_writer_finishes_what_a_crash_interrupted(published):
     ref.unlink()
     published.publish(make_files(a="b"), make_draft())
     assert published.find_revision(head.digest) == head
+
+
+def test_the_mark_by_which_a_writer_kept_its_pack_goes_and_an_operators_stays(repository):
+    publish_line(repository, 2)
+    ours, theirs = (pack.with_suffix(".keep") for pack in list_packs(repository))
+    ours.symlink_to(KEEP_TARGET)
+    theirs.write_text("an operator keeps it\n")
+
+    reopen(repository).close()
+
+    assert not ours.is_symlink()
+    assert theirs.exists()
+
+
+def test_half_a_pack_is_removed_and_a_whole_one_without_its_index_is_kept_aside(repository):
+    publish_line(repository, 2)
+    repository.close()
+    whole, half = list_packs(repository)
+    raw = whole.read_bytes()
+    half.chmod(0o644)
+    half.write_bytes(half.read_bytes()[:-50])
+    for pack in (whole, half):
+        lose_index(pack)
+
+    with reopen(repository) as again:
+        (kept,) = again.list_set_aside()
+
+    assert list_packs(repository) == []
+    assert (repository.path / "damaged" / kept).read_bytes() == raw
+
+
+def test_a_pack_that_is_just_being_renamed_by_another_program_is_no_leftover(published):
+    (pack,) = list_packs(published)
+    published.close()
+    pack.with_suffix(".idx").rename(pack.with_suffix(".moved"))
+    os.utime(pack)
+
+    reopen(published).close()
+
+    assert pack.exists()
+    pack.with_suffix(".moved").rename(pack.with_suffix(".idx"))
+    assert published.verify().problems == ()
+
+
+def test_a_lock_with_a_time_to_come_is_as_stale_as_an_old_one(published):
+    """A clock that was set back must not keep a dead command's lock for ever."""
+    lock = published.path / "packed-refs.lock"
+    lock.write_bytes(b"")
+    os.utime(lock, (time.time() + 7200, time.time() + 7200))
+
+    reopen(published).close()
+
+    assert not lock.exists()
+
+
+def test_a_leftover_that_cannot_be_removed_is_a_typed_error(published):
+    stuck = published.path / "yoi_tmp_ref_1"
+    stuck.mkdir()
+
+    with pytest.raises(StoreError) as caught:
+        reopen(published)
+
+    assert caught.value.code == "store_error"
+    assert str(published.path) not in caught.value.message
