@@ -23,7 +23,7 @@ from bench.stage import POLICY, PROVENANCE, VISIBILITY, make_request
 from bench.syncing import timed
 from bench.table import Curve, Record
 from bench.workload import WORKSPACE, edit, make_files, write_changed, write_files
-from yoi_bundles.author.publisher import WorkspacePublisher
+from yoi_bundles.author.publisher import DirectoryPublisher
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.model.ids import MAIN_CHANNEL, RelativePath, RuntimeId
 from yoi_bundles.model.revision import Revision
@@ -87,7 +87,7 @@ class _House:
 
     root: Path
     backend: Backend
-    publisher: WorkspacePublisher
+    publisher: DirectoryPublisher
     files: dict[RelativePath, bytes]
     turn: int = 0
 
@@ -136,7 +136,7 @@ def _open_house(stack: ExitStack, root: Path, size: int, revisions: int) -> _Hou
     assert head is not None
     assert head.number == revisions
     assert backend.publishing.store(WORKSPACE).verify(head.digest).problems == ()
-    return _House(root, backend, WorkspacePublisher(work), files)
+    return _House(root, backend, DirectoryPublisher(work), files)
 
 
 def _measure(root: Path, size: int, revisions: int, runs: int) -> Times:

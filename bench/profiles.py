@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.stage import POLICY, PROVENANCE, VISIBILITY
 from bench.workload import WORKSPACE, edit, make_files, write_changed, write_files
-from yoi_bundles.author.publisher import WorkspacePublisher
+from yoi_bundles.author.publisher import DirectoryPublisher
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.cli.service_manager import settle_memory
 from yoi_bundles.model.revision import Revision
@@ -47,7 +47,7 @@ def _profile_all(root: Path, size: int, runs: int) -> None:
     write_files(work, files)
     with ExitStack() as stack:
         backend = stack.enter_context(Backend.open(root / "backend", visibility=visibility))
-        publisher = WorkspacePublisher(work)
+        publisher = DirectoryPublisher(work)
         publisher.publish(backend.publishing, provenance=PROVENANCE)
         publishes, syncs, increments = [], [], []
         first = backend.publishing.workspace(WORKSPACE).head

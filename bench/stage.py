@@ -15,7 +15,7 @@ from bench.gitweb import GitWeb
 from bench.leftovers import set_aside
 from bench.processes import start_backend
 from bench.workload import WORKSPACE, edit, make_files, write_changed
-from yoi_bundles.author.publisher import WorkspacePublisher
+from yoi_bundles.author.publisher import DirectoryPublisher
 from yoi_bundles.backend.service import Backend
 from yoi_bundles.cli.service_manager import settle_memory
 from yoi_bundles.model.ids import CommitId, Digest, RelativePath, RuntimeId
@@ -81,7 +81,7 @@ class Stage:
     server: ServerProcess = field(init=False)
     web: GitWeb = field(init=False)
     publisher: HttpClient = field(init=False)
-    work_publisher: WorkspacePublisher = field(init=False)
+    work_publisher: DirectoryPublisher = field(init=False)
     token: str = field(init=False)
     """Of a Runtime that stands for all clients whose own name does not matter."""
 
@@ -191,7 +191,7 @@ def open_stage(root: Path, size: int, *, revisions: int) -> Iterator[Stage]:
         stage.publisher = HttpClient(stage.url, token)
         stack.callback(stage.publisher.close)
         _make_mirror(stage)
-        stage.work_publisher = WorkspacePublisher(stage.work, is_near=True)
+        stage.work_publisher = DirectoryPublisher(stage.work, is_near=True)
         stage.web = GitWeb(root / "web", root / "git")
         stack.callback(stage.web.close)
         yield stage

@@ -212,7 +212,7 @@ def test_no_log_line_holds_a_canary_at_any_level(planted, house, caplog):
 
 def test_objects_that_hold_tokens_do_not_show_them(planted):
     request = RegisterRuntime(runtime_id=RuntimeId("eu-3"), push_token=planted.push_token)
-    plan = planted.runtime.work.launch(WorkerId("worker-1"))
+    plan = planted.runtime.plan_launch(WorkerId("worker-1"))
     value = plan.read_secret(plan.spec.secrets[0])
     shown = [
         repr(request),

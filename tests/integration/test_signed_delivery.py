@@ -96,7 +96,7 @@ def test_a_signed_line_is_taken_and_used(house, keys, signing_policy, backend):
     assert carry(backend, runtime, newest).is_new is False
     made = runtime.create_worker(worker_request(newest.digest))
     assert made.worker.receipt.commit == newest.commit
-    assert runtime.work.launch(made.worker.worker_id)
+    assert runtime.plan_launch(made.worker.worker_id)
     assert runtime.info().following[0].distrust is None
 
 
@@ -207,7 +207,7 @@ def test_a_signature_stripped_on_disk_is_refused_at_every_use(
         with pytest.raises(UntrustedSignatureError, match="is not signed"):
             use()
     with pytest.raises(BundleError) as caught:
-        runtime.work.launch(worker.worker_id)
+        runtime.plan_launch(worker.worker_id)
     assert caught.value.code in {"untrusted_signature", "bundle_missing"}
     # Repeating a request is no new use; sending the signed one again is another history now.
     assert runtime.create_worker(worker_request(revision.digest)).is_new is False
@@ -231,7 +231,7 @@ def test_a_held_unsigned_bundle_is_refused_as_soon_as_the_policy_wants_signature
 
     for use in (
         lambda: runtime.resolve(worker_request(revision.digest)),
-        lambda: runtime.work.launch(worker.worker_id),
+        lambda: runtime.plan_launch(worker.worker_id),
         lambda: carry(backend, runtime, revision),
     ):
         with pytest.raises(UntrustedSignatureError, match="is not signed"):
@@ -303,7 +303,7 @@ def test_workers_that_are_there_go_on_when_their_bundle_is_old(house, backend):
 
     again = runtime.create_worker(worker_request(old.digest))
     assert (again.is_new, again.worker) == (False, first.worker)
-    assert runtime.work.launch(first.worker.worker_id)
+    assert runtime.plan_launch(first.worker.worker_id)
     with pytest.raises(RollbackRefusedError):
         runtime.create_worker(worker_request(old.digest, worker_id="worker-2"))
 

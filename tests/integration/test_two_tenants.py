@@ -264,12 +264,12 @@ def backend_sides(backend, hidden: Digest) -> dict[str, Sides]:
     def at_once(digest: Digest, query: str) -> Callable[[], object]:
         def work() -> None:
             question = parse_question(str(digest), query.encode())
-            raise_missing(backend.ready.find_file(question, known))
+            raise_missing(backend.answers.find_file(question, known))
 
         return work
 
     def channel_at_once(workspace: WorkspaceId) -> Callable[[], object]:
-        return lambda: raise_missing(backend.ready.find_channel(workspace, MAIN_CHANNEL, known))
+        return lambda: raise_missing(backend.answers.find_channel(workspace, MAIN_CHANNEL, known))
 
     backend.bundle_file(hidden)  # an operator has it: it is ready
     return {

@@ -49,7 +49,7 @@ class _Content(NamedTuple):
     removed: tuple[RelativePath, ...] = ()
 
 
-class WorkspacePublisher:
+class DirectoryPublisher:
     """Publishes a workspace's directory; remembers what it was when it was published.
 
     Args:

@@ -9,7 +9,6 @@ from fastapi import FastAPI, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from yoi_bundles import __version__
 from yoi_bundles.backend.delivery import Delivery
 from yoi_bundles.backend.files.answer_cache import MAX_HAVES, BundleQuestion
 from yoi_bundles.backend.git_http import advertise_refs, upload_pack
@@ -20,6 +19,7 @@ from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, Work
 from yoi_bundles.model.limits import MIB
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
 from yoi_bundles.model.revision import Revision
+from yoi_bundles.model.version import VERSION
 from yoi_bundles.wire.at_once.before_routes import answer_first
 from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
 from yoi_bundles.wire.messages.revisions import (
@@ -80,7 +80,7 @@ def create_app(
     build_models()
     app = DocumentedAPI(
         title="yoi_bundles Backend",
-        version=__version__,
+        version=VERSION,
         docs_url=None,
         redoc_url=None,
         responses=PROBLEM_RESPONSES,

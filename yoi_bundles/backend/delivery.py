@@ -46,7 +46,7 @@ class Delivery:
     def __init__(self, backend: Backend, request_limits: RequestLimits) -> None:
         self._backend = backend
         self.waits = Waits(
-            backend.ready.look, lambda: request_limits.concurrent_requests, self._may_know
+            backend.answers.look, lambda: request_limits.concurrent_requests, self._may_know
         )
         backend.fleet.call_when_ruled_anew(self.waits.wake_some)
         backend.publishing.news.listen(self.waits.wake)
@@ -143,7 +143,7 @@ class Delivery:
         return self._find_bundle(scope, parse_question(parts["digest"], scope["query_string"]))
 
     def _find_bundle(self, scope: Scope, question: BundleQuestion) -> Response | None:
-        file = self._backend.ready.find_file(question, _runtime_at_hand(scope))
+        file = self._backend.answers.find_file(question, _runtime_at_hand(scope))
         return None if file is None else answer_file(scope, file, BUNDLE_MEDIA_TYPE)
 
     def channel(self, scope: Scope, workspace: WorkspaceId, channel: ChannelName) -> Response:
@@ -174,7 +174,7 @@ class Delivery:
         wait_seconds = preferred_wait_seconds(scope)
         # Looked at before the head is read, so that no change falls between.
         seen = self.waits.look(workspace) if wait_seconds else None
-        view = self._backend.ready.find_channel(workspace, channel, _runtime_at_hand(scope))
+        view = self._backend.answers.find_channel(workspace, channel, _runtime_at_hand(scope))
         return None if view is None else self._answer(scope, view, wait_seconds, seen)
 
     def _answer(self, scope: Scope, view: ChannelView, wait_seconds: int, seen: object) -> Response:

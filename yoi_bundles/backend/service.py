@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +17,7 @@ from yoi_bundles.backend.fleet.registry import Registry, RuntimeIdentity
 from yoi_bundles.backend.fleet.targets import Connect, PushTokens
 from yoi_bundles.backend.fleet.views import browser_runtimes, browser_workspace
 from yoi_bundles.backend.fleet.visibility_file import read_visibility
-from yoi_bundles.backend.publishing.publishing import open_publishing
+from yoi_bundles.backend.publishing.publishing import PAGE, Files, make_request, open_publishing
 from yoi_bundles.errors import (
     BundleMissingError,
     InvalidInputError,
@@ -27,13 +25,15 @@ from yoi_bundles.errors import (
     WorkspaceNotVisibleError,
 )
 from yoi_bundles.ledger.credentials import Credentials
-from yoi_bundles.model.clock import utc_now
-from yoi_bundles.model.ids import ChannelName, CommitId, Digest, WorkspaceId
+from yoi_bundles.model.clock import Clock, utc_now
+from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, CommitId, Digest, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
+from yoi_bundles.model.revision import Provenance
 from yoi_bundles.model.visibility import VisibilityPolicy
-from yoi_bundles.store import create_data_directory
+from yoi_bundles.store import create_side_directory
 from yoi_bundles.wire.errands import Errands, share_heap
-from yoi_bundles.wire.messages.revisions import ChannelView
+from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
+from yoi_bundles.wire.messages.revisions import ChannelView, DiffReply, RevisionList, WorkspaceView
 from yoi_bundles.wire.messages.runtimes import BrowserOverview, SyncOutcome, SyncReply, SyncRequest
 
 log = logging.getLogger(__name__)
@@ -50,13 +50,14 @@ class Backend:
         data: Path,
         visibility: VisibilityPolicy,
         *,
-        clock: Callable[[], datetime],
+        clock: Clock,
         limits: Limits,
         connect: Connect,
         bundle_cache_bytes: int,
     ) -> None:
-        create_data_directory(data)
+        create_side_directory(data, "backend")
         self.publishing, self._repositories = open_publishing(data, clock, limits)
+        """Workspaces and revisions, also what `publish`, `log` and `diff` do not offer."""
         self._registry = Registry(data / "registry.sqlite3")
         self._files = BundleFiles(data / "bundle-files", bundle_cache_bytes)
         tokens = PushTokens(data / "push-tokens")
@@ -71,17 +72,19 @@ class Backend:
         self.fleet = Fleet(
             self._registry, visibility, tokens, workspaces=self._repositories.list, clock=clock
         )
-        self.ready = AnswerCache(self.fleet, self._repositories, self._files)
+        """Runtimes: registered, labelled, what they hold, what they may see."""
+        self.answers = AnswerCache(self.fleet, self._repositories, self._files)
+        """For servers: what is at hand without a look at the disk."""
         self.limits = limits
         self.clock = clock
 
     @classmethod
     def open(
         cls,
-        data: Path,
+        data: Path | str,
         *,
-        visibility: VisibilityPolicy | Path | None = None,
-        clock: Callable[[], datetime] = utc_now,
+        visibility: VisibilityPolicy | Path | str | None = None,
+        clock: Clock = utc_now,
         limits: Limits = DEFAULT_LIMITS,
         connect: Connect | None = None,
         runtime_ca_file: Path | None = None,
@@ -99,10 +102,11 @@ class Backend:
             bundle_cache_bytes: Most bytes of finished bundle files that are kept; None: 1 GiB.
 
         Raises:
-            InvalidInputError: The visibility policy is wrong.
+            InvalidInputError: The visibility policy is wrong, or the directory is a Runtime's.
             StoreError: The directory cannot be used.
         """
-        file = visibility if isinstance(visibility, Path) else None
+        data = Path(data)
+        file = Path(visibility) if isinstance(visibility, Path | str) else None
         if file is not None:
             visibility = read_visibility(file)
         elif not isinstance(visibility, VisibilityPolicy):
@@ -183,15 +187,89 @@ class Backend:
         """Who may sign in at this Backend."""
         return self._registry.credentials
 
-    def sync(self, workspace: WorkspaceId, request: SyncRequest | None = None) -> SyncReply:
+    # --- revisions ---
+
+    def publish(
+        self,
+        workspace: WorkspaceId | str,
+        request: PublishRequest | Files,
+        *,
+        provenance: Provenance | None = None,
+        message: str = "",
+        expected: CommitId | str | None = None,
+    ) -> PublishReply:
+        """Make files the newest revision of a workspace; durable when it returns.
+
+        Args:
+            workspace: Whose they are; ``bundle.toml`` says the same.
+            request: All files, path → text or bytes; or a whole request, which says the rest too.
+            provenance: With files: where they come from; needed.
+            message: With files: what changed.
+            expected: With files: the newest revision the caller knows; another one is a conflict.
+
+        Raises:
+            InvalidInputError: A name, a path or a word is none, or something is said twice.
+            BundleError: See `Publishing.publish`.
+        """
+        if not isinstance(request, PublishRequest):
+            if provenance is None:
+                raise InvalidInputError("where do the files come from?", hint="give `provenance`")
+            request = make_request(
+                request, provenance=provenance, message=message, expected=expected
+            )
+        elif provenance is not None or message or expected is not None:
+            raise InvalidInputError("a whole request says everything: nothing can be added")
+        return self.publishing.publish(WorkspaceId.coerce(workspace), request)
+
+    def workspace(self, workspace: WorkspaceId | str) -> WorkspaceView:
+        """A workspace and its newest revision.
+
+        Raises:
+            InvalidInputError: This is no workspace's name.
+            WorkspaceNotVisibleError: There is none of this name.
+        """
+        return self.publishing.workspace(WorkspaceId.coerce(workspace))
+
+    def log(
+        self, workspace: WorkspaceId | str, *, limit: int = PAGE, before: int | None = None
+    ) -> RevisionList:
+        """Newest revisions first, at most ``limit``.
+
+        Args:
+            before: ``next`` of the page before, as a number: older revisions only.
+
+        Raises:
+            InvalidInputError: This is no workspace's name.
+            WorkspaceNotVisibleError: There is none of this name.
+        """
+        return self.publishing.revisions(WorkspaceId.coerce(workspace), limit=limit, before=before)
+
+    def diff(self, workspace: WorkspaceId | str, old: str, new: str = "main") -> DiffReply:
+        """What differs between two revisions, file by file.
+
+        Args:
+            old: As for `Publishing.revision`: a number, ``main``, digits of a commit or digest.
+            new: Likewise.
+
+        Raises:
+            InvalidInputError: This is no workspace's name.
+            BundleMissingError: Nothing here is called that.
+        """
+        return self.publishing.diff(WorkspaceId.coerce(workspace), old, new)
+
+    # --- for Runtimes ---
+
+    def sync(self, workspace: WorkspaceId | str, request: SyncRequest | None = None) -> SyncReply:
         """Push the newest revision to Runtimes: those named, or all that may see the workspace.
 
         A Runtime that is named but may not see the workspace gets nothing and is listed as
         ``not_visible``. One that keeps failing is called only now and then, unless it is named.
 
         Raises:
+            InvalidInputError: This is no workspace's name.
             BundleMissingError: No such workspace, no revision yet, or a Runtime not registered.
         """
+        workspace = WorkspaceId.coerce(workspace)
         store = self.publishing.store(workspace)
         target = store.find_head()
         if target is None:
@@ -212,10 +290,10 @@ class Backend:
 
     def bundle_file(
         self,
-        digest: Digest,
+        digest: Digest | str,
         *,
         haves: tuple[CommitId, ...] = (),
-        workspace: WorkspaceId | None = None,
+        workspace: WorkspaceId | str | None = None,
         runtime: RuntimeIdentity | None = None,
         is_shallow: bool = False,
     ) -> BundleFile:
@@ -227,27 +305,35 @@ class Backend:
             is_shallow: Without any ``haves``, leave out what was before the revision.
 
         Raises:
+            InvalidInputError: This is no digest, or no workspace's name.
             BundleMissingError: Not here, or not visible: the two cannot be told apart.
         """
-        for name in self._workspaces_of(runtime) if workspace is None else (workspace,):
+        digest = Digest.coerce(digest)
+        chosen = None if workspace is None else (WorkspaceId.coerce(workspace),)
+        for name in self._workspaces_of(runtime) if chosen is None else chosen:
             if runtime is not None and not self.fleet.is_visible(runtime, name):
                 continue
             store = self._repositories.find(name)
             revision = None if store is None else store.find_revision(digest)
             if store is not None and revision is not None:
-                self.ready.note_place(digest, name)
+                self.answers.note_place(digest, name)
                 return self._files.get(store, revision, haves, is_shallow=is_shallow)
         raise WorkspaceNotVisibleError("not held here, or not visible to you")
 
     def channel(
-        self, workspace: WorkspaceId, channel: ChannelName, runtime: RuntimeIdentity | None = None
+        self,
+        workspace: WorkspaceId | str,
+        channel: ChannelName | str = MAIN_CHANNEL,
+        runtime: RuntimeIdentity | None = None,
     ) -> ChannelView:
         """Where a channel points.
 
         Raises:
+            InvalidInputError: This is no workspace's or channel's name.
             BundleMissingError: No such workspace, or not visible.
             ChannelGoneError: The workspace has no such channel.
         """
+        workspace, channel = WorkspaceId.coerce(workspace), ChannelName.coerce(channel)
         if runtime is not None and not self.fleet.is_visible(runtime, workspace, channel):
             raise WorkspaceNotVisibleError("not held here, or not visible to you")
         return self.publishing.channel(workspace, channel)
@@ -267,10 +353,11 @@ class Backend:
             runtimes=browser_runtimes(self.fleet.list().runtimes),
         )
 
-    def repository_path(self, workspace: WorkspaceId) -> Path:
+    def repository_path(self, workspace: WorkspaceId | str) -> Path:
         """Where the bare repository lies, for git itself; never sent anywhere.
 
         Raises:
+            InvalidInputError: This is no workspace's name.
             WorkspaceNotVisibleError: There is none of this name.
         """
-        return self._repositories.get(workspace).path
+        return self._repositories.get(WorkspaceId.coerce(workspace)).path

@@ -13,11 +13,11 @@ from typing import Literal
 
 import click
 
-from yoi_bundles import __version__
 from yoi_bundles.cli.exit_codes import NEGATIVE, OK
 from yoi_bundles.cli.options import data_option, json_option, policy_option, visibility_option
 from yoi_bundles.cli.output import bad, dim, good, note_work, print_json, safe, say, warn
 from yoi_bundles.errors import BundleError
+from yoi_bundles.model.version import VERSION
 
 LOW_BYTES = 200 * 1024 * 1024
 
@@ -57,7 +57,7 @@ def command(*, policy: Path | None, visibility: Path | None, data: Path, is_json
             {"name": c.name, "verdict": c.verdict, "detail": c.detail, "hint": c.hint}
             for c in checks
         ]
-        print_json({"ok": is_well, "version": __version__, "checks": rows})
+        print_json({"ok": is_well, "version": VERSION, "checks": rows})
         return OK if is_well else NEGATIVE
     colour = {"ok": good, "warning": warn, "error": bad}
     for check in checks:
@@ -68,7 +68,7 @@ def command(*, policy: Path | None, visibility: Path | None, data: Path, is_json
 
 
 def _python() -> Check:
-    return Check("python", "ok", f"{sys.version.split()[0]}, yoi-bundles {__version__}")
+    return Check("python", "ok", f"{sys.version.split()[0]}, yoi-bundles {VERSION}")
 
 
 def _programs() -> Iterator[Check]:

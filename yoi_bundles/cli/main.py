@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from yoi_bundles import __version__
 from yoi_bundles.cli.color import wanted_color
 from yoi_bundles.errors import BundleError
+from yoi_bundles.model.version import VERSION
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "init": ("init", "Make a new workspace from the builtin profiles."),
@@ -76,7 +76,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, "-V", "--version", prog_name="yoi-bundles")
+@click.version_option(VERSION, "-V", "--version", prog_name="yoi-bundles")
 def cli() -> None:
     """Agent Worker configuration as verified git bundles.
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from yoi_bundles import __version__
 from yoi_bundles.author.git_answers import GitQuestion
 from yoi_bundles.cli.options import (
     PATH,
@@ -21,6 +20,7 @@ from yoi_bundles.cli.options import (
     publishing_port,
     values_from_options,
 )
+from yoi_bundles.model.version import VERSION
 
 if TYPE_CHECKING:
     from yoi_bundles.model.revision import CommitSigner
@@ -89,7 +89,7 @@ def _publish(
     # git answers while the rest is loaded.
     asked = GitQuestion(directory, asks_user=not words.author)
     from yoi_bundles.author.provenance import read_provenance
-    from yoi_bundles.author.publisher import WorkspacePublisher
+    from yoi_bundles.author.publisher import DirectoryPublisher
     from yoi_bundles.author.stat_cache import open_stat_cache
     from yoi_bundles.model.ids import CommitId
 
@@ -98,13 +98,13 @@ def _publish(
         provenance = read_provenance(
             directory,
             published_by=words.author or git.user or _login_name(),
-            built_with=f"yoi-bundles {__version__}",
+            built_with=f"yoi-bundles {VERSION}",
             git=git,
         )
         wanted = None if words.expected is None else CommitId.parse(words.expected)
     port = publishing_port(data, remote)
     cache = open_stat_cache(data, directory, place="" if remote is None else remote.url)
-    publisher = WorkspacePublisher(directory, is_near=remote is None, cache=cache)
+    publisher = DirectoryPublisher(directory, is_near=remote is None, cache=cache)
     try:
         with values_from_options():
             reply = publisher.publish(

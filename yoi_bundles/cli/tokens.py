@@ -14,6 +14,7 @@ import click
 from yoi_bundles.cli.options import FILE, data_option, json_option
 from yoi_bundles.cli.output import dim, good, note, print_json, print_table, say, shown_time
 from yoi_bundles.ledger.credentials import Credentials, make_token
+from yoi_bundles.model.clock import Clock
 from yoi_bundles.wire.client.token_files import write_token_file
 from yoi_bundles.wire.messages.roles import CredentialView, NewCredential
 
@@ -30,9 +31,7 @@ class Server(Protocol):
 Open = Callable[[Path], AbstractContextManager[Server]]
 
 
-def token_group(
-    open_server: Open, roles: Sequence[str], clock: Callable[[], datetime]
-) -> click.Group:
+def token_group(open_server: Open, roles: Sequence[str], clock: Clock) -> click.Group:
     """The group ``token`` of one server.
 
     Args:
@@ -48,9 +47,7 @@ def token_group(
     return group
 
 
-def _create_command(
-    open_server: Open, roles: Sequence[str], clock: Callable[[], datetime]
-) -> click.Command:
+def _create_command(open_server: Open, roles: Sequence[str], clock: Clock) -> click.Command:
     @click.command("create")
     @click.argument("name")
     @click.option("--role", type=click.Choice(roles), required=True)
@@ -131,7 +128,7 @@ class Duration(click.ParamType[timedelta]):
         return timedelta(**{self.units[found[2]]: int(found[1])})
 
 
-def _rotate_command(open_server: Open, clock: Callable[[], datetime]) -> click.Command:
+def _rotate_command(open_server: Open, clock: Clock) -> click.Command:
     @click.command("rotate")
     @click.argument("name")
     @click.option("-o", "--output", type=FILE, help="Write the token to this new file (mode 600).")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints
 
 from yoi_bundles.model.base import Model
 from yoi_bundles.model.ids import CommitId, Digest, Name, WorkerId, WorkspaceId
 from yoi_bundles.model.powers import PowerRef
+from yoi_bundles.model.revision import Revision
 from yoi_bundles.model.texts import TEXT_PATTERN, Label, Text
 
 
@@ -18,6 +19,11 @@ class BundleRef(Model):
     workspace: WorkspaceId
     digest: Digest
     commit: CommitId | None = None
+
+    @classmethod
+    def of(cls, revision: Revision) -> Self:
+        """The ref that means this revision and no other with the same files."""
+        return cls(workspace=revision.workspace, digest=revision.digest, commit=revision.commit)
 
 
 class Intent(Model):

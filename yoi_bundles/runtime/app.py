@@ -8,11 +8,11 @@ from fastapi import FastAPI, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from yoi_bundles import __version__
 from yoi_bundles.model.base import build_models
 from yoi_bundles.model.ids import Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.model.request import CreateWorkerRequest
+from yoi_bundles.model.version import VERSION
 from yoi_bundles.runtime.service import Runtime
 from yoi_bundles.wire.messages.roles import CredentialView
 from yoi_bundles.wire.messages.runtimes import (
@@ -45,7 +45,7 @@ def create_app(runtime: Runtime, *, body_pace: BodyPace = DEFAULT_PACE) -> FastA
     build_models()
     app = DocumentedAPI(
         title="yoi_bundles Runtime",
-        version=__version__,
+        version=VERSION,
         docs_url=None,
         redoc_url=None,
         responses=PROBLEM_RESPONSES,
@@ -159,7 +159,7 @@ def _add_workers(app: FastAPI, runtime: Runtime) -> None:
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> WorkerList:
         """A page of Workers, oldest first."""
-        return runtime.work.list(after=after, limit=limit)
+        return runtime.workers(after=after, limit=limit)
 
     @app.get(
         "/v1/workers/{worker_id}", tags=["workers"], dependencies=[BACKEND], responses=problems(404)

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from yoi_bundles import __version__
 from yoi_bundles.errors import BundleError, StoreError
 from yoi_bundles.ledger.credentials import Credentials
-from yoi_bundles.model.clock import utc_now
+from yoi_bundles.model.clock import Clock, utc_now
 from yoi_bundles.model.host_policy import RUNTIME_FEATURES, HostPolicy
 from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId, WorkspaceId
 from yoi_bundles.model.request import CreateWorkerRequest
-from yoi_bundles.model.revision import SCHEMA_NUMBER
+from yoi_bundles.model.revision import SCHEMA_NUMBER, Revision
+from yoi_bundles.model.version import VERSION
+from yoi_bundles.runtime.held.bundles import PAGE as BUNDLES_PAGE
 from yoi_bundles.runtime.held.bundles import HeldBundles
 from yoi_bundles.runtime.held.catalog import Catalog
 from yoi_bundles.runtime.held.trust import verify_fresh
 from yoi_bundles.runtime.host.facts import Origin
 from yoi_bundles.runtime.host.policy_file import PolicyHolder
 from yoi_bundles.runtime.host.signatures import digest_trust
+from yoi_bundles.runtime.workers.launch import LaunchPlan
+from yoi_bundles.runtime.workers.workers import PAGE as WORKERS_PAGE
 from yoi_bundles.runtime.workers.workers import Workers
-from yoi_bundles.store import create_data_directory
+from yoi_bundles.store import create_side_directory
 from yoi_bundles.wire.errands import share_heap
 from yoi_bundles.wire.messages.runtimes import (
     BundleList,
@@ -48,24 +50,26 @@ class Runtime:
         policy: PolicyHolder,
         *,
         runtime_id: RuntimeId,
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
-        create_data_directory(data)
+        create_side_directory(data, "runtime")
         self._catalog = Catalog(data / "catalog.sqlite3")
         self.policy = policy
+        """The host policy in force, and what is wrong with its file."""
         self.held = HeldBundles(data, self._catalog, policy, clock)
-        self.work = Workers(self.held, self._catalog, policy, clock)
+        """Bundles: received piece by piece, listed, mended."""
+        self._workers = Workers(self.held, self._catalog, policy, clock)
         self.runtime_id = runtime_id
         self.clock = clock
 
     @classmethod
     def open(
         cls,
-        data: Path,
+        data: Path | str,
         *,
-        policy: Path,
-        runtime_id: str = "local",
-        clock: Callable[[], datetime] = utc_now,
+        policy: Path | str,
+        runtime_id: RuntimeId | str = "local",
+        clock: Clock = utc_now,
     ) -> Runtime:
         """Open the Runtime kept in a directory, or make it.
 
@@ -77,11 +81,12 @@ class Runtime:
 
         Raises:
             InvalidHostPolicyError: The policy file is unsafe or wrong: the Runtime does not start.
-            InvalidInputError: The runtime id is none.
+            InvalidInputError: The runtime id is none, or the directory is a Backend's.
             StoreError: The directory cannot be used.
         """
-        holder = PolicyHolder(policy, state_directory=data)
-        return cls(data, holder, runtime_id=RuntimeId.parse(runtime_id), clock=clock)
+        data = Path(data)
+        holder = PolicyHolder(Path(policy), state_directory=data)
+        return cls(data, holder, runtime_id=RuntimeId.coerce(runtime_id), clock=clock)
 
     def close(self) -> None:
         """Close repositories and the catalog."""
@@ -112,35 +117,70 @@ class Runtime:
     # --- bundles ---
 
     def put_bundle(
-        self, workspace: WorkspaceId, digest: Digest | None, chunks: Iterable[bytes]
+        self, workspace: WorkspaceId | str, digest: Digest | str | None, chunks: Iterable[bytes]
     ) -> PutResult:
         """Receive a bundle file: all ten steps; durable when it returns.
 
         Args:
             digest: The digest it is announced as; None takes whatever its tip carries.
-            chunks: The file's bytes, in order.
+            chunks: The file's bytes, in order; an open binary file will do.
 
         Raises:
             BundleError: Why it was refused; nothing of it is kept.
         """
+        workspace = WorkspaceId.coerce(workspace)
+        digest = None if digest is None else Digest.coerce(digest)
         with self.held.begin(workspace) as upload:
             for chunk in chunks:
                 upload.write(chunk)
             return self.held.accept(workspace, digest, upload)
 
-    def bundle_status(self, digest: Digest, workspace: WorkspaceId | None = None) -> BundleStatus:
+    def on_accepted(
+        self, workspace: WorkspaceId | str, callback: Callable[[Revision], object]
+    ) -> Callable[[], None]:
+        """Have a callback called with each revision of a workspace that is newly accepted.
+
+        It is called after the revision is durable, in the thread that received it, whichever way
+        it came; the next receive of the workspace may wait for it. What it raises is logged.
+
+        Returns:
+            Ends it.
+
+        Raises:
+            InvalidInputError: This is no workspace's name.
+        """
+        return self.held.listeners.add(WorkspaceId.coerce(workspace), callback)
+
+    def bundle_status(
+        self, digest: Digest | str, workspace: WorkspaceId | str | None = None
+    ) -> BundleStatus:
         """State of one bundle.
 
         Raises:
+            InvalidInputError: This is no digest, or no workspace's name.
             BundleMissingError: Never seen here.
         """
-        return self.held.status(digest, workspace)
+        return self.held.status(
+            Digest.coerce(digest), None if workspace is None else WorkspaceId.coerce(workspace)
+        )
 
     def bundles(
-        self, workspace: WorkspaceId | None = None, *, after: str | None = None
+        self,
+        workspace: WorkspaceId | str | None = None,
+        *,
+        after: str | None = None,
+        limit: int = BUNDLES_PAGE,
     ) -> BundleList:
-        """A page of held bundles."""
-        return self.held.list(workspace, after=after)
+        """A page of held bundles.
+
+        Args:
+            after: ``next`` of the page before.
+
+        Raises:
+            InvalidInputError: This is no workspace's name.
+        """
+        only = None if workspace is None else WorkspaceId.coerce(workspace)
+        return self.held.list(only, after=after, limit=limit)
 
     # --- Workers ---
 
@@ -152,7 +192,7 @@ class Runtime:
         Raises:
             BundleError: Why it was refused.
         """
-        return self.work.create(request, origin=origin)
+        return self._workers.create(request, origin=origin)
 
     def resolve(
         self, request: CreateWorkerRequest, *, origin: Origin = "embedded"
@@ -162,19 +202,41 @@ class Runtime:
         Raises:
             BundleError: Why it would be refused.
         """
-        return self.work.resolve(request, origin=origin)
+        return self._workers.resolve(request, origin=origin)
 
-    def worker(self, worker_id: WorkerId) -> WorkerView:
+    def plan_launch(self, worker_id: WorkerId | str) -> LaunchPlan:
+        """Everything a launcher needs, real paths and secret handles included. Stays on the host.
+
+        The policy in force now is asked again; a secret's value is read when the plan is asked for
+        it, and never before.
+
+        Raises:
+            InvalidInputError: This is no Worker's id.
+            BundleMissingError: No such Worker, or its bundle is no longer held.
+            PolicyDeniedError: The policy in force no longer grants what the spec carries.
+            UntrustedSignatureError: It wants a signature that the Worker's revision lacks.
+        """
+        return self._workers.plan_launch(WorkerId.coerce(worker_id))
+
+    def worker(self, worker_id: WorkerId | str) -> WorkerView:
         """One Worker.
 
         Raises:
+            InvalidInputError: This is no Worker's id.
             BundleMissingError: There is none of this id.
         """
-        return self.work.get(worker_id)
+        return self._workers.get(WorkerId.coerce(worker_id))
 
-    def workers(self, *, after: str | None = None) -> WorkerList:
-        """A page of Workers, oldest first."""
-        return self.work.list(after=after)
+    def workers(self, *, after: str | None = None, limit: int = WORKERS_PAGE) -> WorkerList:
+        """A page of Workers, oldest first.
+
+        Args:
+            after: ``next`` of the page before.
+
+        Raises:
+            InvalidInputError: ``after`` is no position.
+        """
+        return self._workers.list(after=after, limit=limit)
 
     # --- about itself ---
 
@@ -184,13 +246,13 @@ class Runtime:
         rules = loaded.policy.bundles
         return RuntimeInfo(
             runtime_id=self.runtime_id,
-            version=__version__,
+            version=VERSION,
             bundle_schemas=(SCHEMA_NUMBER,),
             features=tuple(sorted(RUNTIME_FEATURES)),
             policy_digest=loaded.digest,
             trust_digest=digest_trust(loaded.policy.trust),
             policy_error=None if error is None else error.message,
-            builtin_digest=self.work.builtin.digest,
+            builtin_digest=self._workers.builtin.digest,
             builtin_fallback=rules.builtin_fallback,
             bundle_required_for=rules.required_for,
             capability_summary=summarise(loaded.policy),
@@ -232,8 +294,13 @@ class Runtime:
             bundles=tuple(one.model_copy(update={"revision": None}) for one in held),
         )
 
-    def note_contact(self, workspace: WorkspaceId, failure: str | None = None) -> None:
-        """Remember that the Backend was heard of a workspace, or could not be asked."""
+    def note_contact(self, workspace: WorkspaceId | str, failure: str | None = None) -> None:
+        """Remember that the Backend was heard of a workspace, or could not be asked.
+
+        Raises:
+            InvalidInputError: This is no workspace's name.
+        """
+        workspace = WorkspaceId.coerce(workspace)
         if failure is None:
             self._catalog.note_contact(workspace, self.clock())
         else:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from yoi_bundles.store.checkout import Checkout, CheckoutArea
     from yoi_bundles.store.disk.faults import storage_faults
     from yoi_bundles.store.disk.files import TEMP_PREFIX, write_new_file
-    from yoi_bundles.store.disk.layout import create_data_directory
+    from yoi_bundles.store.disk.layout import create_data_directory, create_side_directory
     from yoi_bundles.store.disk.measures import Measure
     from yoi_bundles.store.disk.quarantine import Upload
     from yoi_bundles.store.protocol import (
@@ -74,6 +74,7 @@ __all__ = [
     "compute_digest",
     "compute_root",
     "create_data_directory",
+    "create_side_directory",
     "encode_bundle_header",
     "encode_commit",
     "encode_draft",
@@ -93,6 +94,7 @@ _MODULES = {
     "TEMP_PREFIX": "disk.files",
     "write_new_file": "disk.files",
     "create_data_directory": "disk.layout",
+    "create_side_directory": "disk.layout",
     "Measure": "disk.measures",
     "Upload": "disk.quarantine",
     "BundleStore": "protocol",

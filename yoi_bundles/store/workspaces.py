@@ -72,8 +72,11 @@ class WorkspaceRepositories:
 
         Raises:
             StoreCorruptError: It is not one of ours.
+            InvalidInputError: This is no workspace's name.
             StoreError: It could not be opened.
         """
+        # Text would open a second repository of the same name, and call it damaged.
+        workspace = WorkspaceId.coerce(workspace)
         with self._lock:
             known = self._open.get(workspace)
             if known is None:
@@ -109,7 +112,7 @@ class WorkspaceRepositories:
             WorkspaceNotVisibleError: There is no such directory.
             StoreError: It could not be written.
         """
-        path = self._path_of(workspace)
+        path = self._path_of(WorkspaceId.coerce(workspace))
         if not path.is_dir():
             raise WorkspaceNotVisibleError(f"there is no workspace {workspace} here")
         with storage_faults("mend a repository"), exclusive_lock(path / LOCK_FILE):
@@ -123,6 +126,7 @@ class WorkspaceRepositories:
                 workspace must not meet.
             StoreError: It could not be made or opened.
         """
+        workspace = WorkspaceId.coerce(workspace)
         if workspace == BUILTIN_WORKSPACE:
             raise InvalidInputError(
                 f"no workspace can be called {workspace}", hint="it names the builtin profiles"

@@ -6,7 +6,7 @@ import pytest
 from house import TEAM
 
 from yoi_bundles.author import publisher as module
-from yoi_bundles.author.publisher import WorkspacePublisher
+from yoi_bundles.author.publisher import DirectoryPublisher
 from yoi_bundles.backend.publishing.publishing import open_publishing
 from yoi_bundles.errors import ForbiddenMaterialError, RevisionConflictError
 from yoi_bundles.model.ids import CommitId, RelativePath
@@ -51,7 +51,7 @@ def publisher(directory, is_near, monkeypatch):
         "take_snapshot",
         lambda *a, **k: real(*a, **k)._replace(began_ns=2**62),
     )
-    return WorkspacePublisher(directory, is_near=is_near)
+    return DirectoryPublisher(directory, is_near=is_near)
 
 
 def publish(publisher, desk, **options):
@@ -103,7 +103,7 @@ def test_another_publisher_in_between_makes_no_difference_to_what_is_published(
     publisher, desk, directory
 ):
     first = publish(publisher, desk)
-    other = WorkspacePublisher(directory)
+    other = DirectoryPublisher(directory)
     (directory / CODER).write_text("By another.\n")
     (directory / "prompts/theirs.md").write_text("Theirs.\n")
     publish(other, desk)

@@ -10,7 +10,7 @@ import pytest
 
 from yoi_bundles.author import publisher as publisher_module
 from yoi_bundles.author import stat_cache
-from yoi_bundles.author.publisher import WorkspacePublisher
+from yoi_bundles.author.publisher import DirectoryPublisher
 from yoi_bundles.author.source import RACY_NANOSECONDS, take_snapshot
 from yoi_bundles.author.stat_cache import Published, StatCache, open_stat_cache
 from yoi_bundles.backend.publishing.publishing import open_publishing
@@ -47,7 +47,7 @@ def publish(tmp_path, directory):
     def call():
         publishing, repositories = open_publishing(tmp_path / "data" / "backend")
         cache = open_stat_cache(tmp_path / "data", directory, place="")
-        publisher = WorkspacePublisher(directory, is_near=True, cache=cache)
+        publisher = DirectoryPublisher(directory, is_near=True, cache=cache)
         try:
             return publisher.publish(publishing, provenance=PROVENANCE)
         finally:

@@ -77,7 +77,7 @@ def test_workers_are_listed_page_by_page(held):
         runtime.create_worker(worker_request(revision.digest, worker_id=f"w-{number}"))
     found, after = [], None
     while True:
-        page = runtime.work.list(after=after, limit=2)
+        page = runtime._workers.list(after=after, limit=2)
         found += [str(one.worker_id) for one in page.workers]
         after = page.next
         if after is None:
@@ -104,7 +104,7 @@ def test_a_builtin_worker_is_launched_from_the_builtin_tree(house):
     runtime = house.runtime(policy=house.policy(BUILTIN))
     made = runtime.create_worker(worker_request(selector="builtin:coder")).worker
 
-    plan = runtime.work.launch(made.worker_id)
+    plan = runtime.plan_launch(made.worker_id)
 
     assert made.mode == "builtin"
     assert plan.spec == made.spec
@@ -115,7 +115,7 @@ def test_a_synced_worker_is_launched_with_real_directories_and_secrets(house, he
     runtime, revision = held
     runtime.create_worker(worker_request(revision.digest))
 
-    plan = runtime.work.launch(WorkerId("worker-1"))
+    plan = runtime.plan_launch(WorkerId("worker-1"))
 
     assert [mount.path for mount in plan.mounts] == [(house.root / "mounted").resolve()]
     assert plan.read_secret(plan.spec.secrets[0]).reveal() == SECRET_VALUE
@@ -128,9 +128,9 @@ def test_a_launch_obeys_the_policy_in_force(house, held):
     runtime.policy.reload()
 
     with pytest.raises(PolicyDeniedError, match="no longer"):
-        runtime.work.launch(WorkerId("worker-1"))
+        runtime.plan_launch(WorkerId("worker-1"))
     with pytest.raises(BundleMissingError):
-        runtime.work.launch(WorkerId("nobody"))
+        runtime.plan_launch(WorkerId("nobody"))
 
 
 def test_a_workspace_that_cannot_be_followed_is_told_before_anything_is_held(house):

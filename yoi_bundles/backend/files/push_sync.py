@@ -11,7 +11,6 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from yoi_bundles.backend.files.bundle_files import BundleFile, BundleFiles
@@ -24,6 +23,7 @@ from yoi_bundles.errors import (
     TransportError,
     is_refusal,
 )
+from yoi_bundles.model.clock import Clock
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.revision import Revision
 from yoi_bundles.store import BundleStore
@@ -63,7 +63,7 @@ class PushSync:
         registry: Registry,
         files: BundleFiles,
         *,
-        clock: Callable[[], datetime],
+        clock: Clock,
         connect: Connect,
         chance: Callable[[], float] = random.random,
     ) -> None:

@@ -11,6 +11,7 @@ from yoi_bundles.backend.fleet.targets import PushTokens
 from yoi_bundles.backend.fleet.visibility_cache import VisibilityCache
 from yoi_bundles.errors import BundleMissingError, ForbiddenError, InvalidInputError
 from yoi_bundles.ledger.group_commit import Entry
+from yoi_bundles.model.clock import Clock
 from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Name, RuntimeId, WorkspaceId
 from yoi_bundles.model.texts import Label
 from yoi_bundles.model.visibility import VisibilityPolicy
@@ -42,7 +43,7 @@ class Fleet:
         tokens: PushTokens,
         *,
         workspaces: Callable[[], Sequence[WorkspaceId]],
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self._registry = registry
         self._visibility = VisibilityCache(visibility)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from yoi_bundles.backend.fleet.registry import KnownRuntime
 from yoi_bundles.errors import BundleError, InvalidInputError
+from yoi_bundles.model.clock import Clock
 from yoi_bundles.model.ids import RuntimeId
 from yoi_bundles.wire.client.token_files import TokenFile, replace_token_file, write_token_file
 
@@ -93,7 +94,7 @@ class Backoff:
         chance: A number from 0 to 1, another one each time.
     """
 
-    def __init__(self, clock: Callable[[], datetime], chance: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock, chance: Callable[[], float]) -> None:
         self._clock = clock
         self._chance = chance
         self._failed: dict[RuntimeId, _Failed] = {}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from yoi_bundles.backend.publishing.checking import Checked, PublishChecks
 from yoi_bundles.backend.publishing.kept_checks import KeptChecks
@@ -19,13 +18,26 @@ from yoi_bundles.errors import (
     InvalidInputError,
     TooLargeError,
 )
-from yoi_bundles.model.clock import utc_now
-from yoi_bundles.model.ids import MAIN_CHANNEL, ChannelName, Digest, RelativePath, WorkspaceId
+from yoi_bundles.model.clock import Clock, utc_now
+from yoi_bundles.model.ids import (
+    MAIN_CHANNEL,
+    ChannelName,
+    CommitId,
+    Digest,
+    RelativePath,
+    WorkspaceId,
+)
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
-from yoi_bundles.model.revision import CommitSigner, Revision, RevisionDraft, verify_signed
+from yoi_bundles.model.revision import (
+    CommitSigner,
+    Provenance,
+    Revision,
+    RevisionDraft,
+    verify_signed,
+)
 from yoi_bundles.model.tree import ContentCheck, TreeChange
 from yoi_bundles.store import UNSET, WorkspaceRepositories
-from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
+from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest, texts_of
 
 if TYPE_CHECKING:
     from yoi_bundles.store import BundleStore, Expected, PublishResult, Repository
@@ -39,6 +51,9 @@ if TYPE_CHECKING:
     )
 
 PAGE = 50
+
+Files: TypeAlias = Mapping[str, str | bytes] | Mapping[RelativePath, bytes]
+"""All files of a workspace: path → text, or its bytes in UTF-8."""
 
 
 class Publishing:
@@ -54,7 +69,7 @@ class Publishing:
     def __init__(
         self,
         repositories: WorkspaceRepositories,
-        clock: Callable[[], datetime],
+        clock: Clock,
         limits: Limits,
         checks: PublishChecks,
     ) -> None:
@@ -255,9 +270,35 @@ class Publishing:
         )
 
 
+def make_request(
+    files: Files,
+    *,
+    provenance: Provenance,
+    message: str = "",
+    expected: CommitId | str | None = None,
+) -> PublishRequest:
+    """A request that publishes all these files.
+
+    Raises:
+        InvalidInputError: A path, the message or the commit is none.
+    """
+    texts = {
+        RelativePath.coerce(path): data.encode("utf-8", "surrogatepass")
+        if isinstance(data, str)
+        else data
+        for path, data in files.items()
+    }
+    return PublishRequest(
+        files=texts_of(texts),
+        provenance=provenance,
+        message=message,
+        expected=None if expected is None else CommitId.coerce(expected),
+    )
+
+
 def open_publishing(
     data: Path,
-    clock: Callable[[], datetime] = utc_now,
+    clock: Clock = utc_now,
     limits: Limits = DEFAULT_LIMITS,
     *,
     is_brief: bool = False,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
 
 from yoi_bundles.content.cache import CheckedTreeCache
@@ -18,12 +17,14 @@ from yoi_bundles.errors import (
     StoreCorruptError,
     is_refusal,
 )
+from yoi_bundles.model.clock import Clock
 from yoi_bundles.model.globs import has_match
 from yoi_bundles.model.host_policy import HostPolicy, TrustRules
 from yoi_bundles.model.ids import CommitId, Digest, WorkspaceId
 from yoi_bundles.model.revision import Advance, Revision
 from yoi_bundles.runtime.held.catalog import Catalog
 from yoi_bundles.runtime.held.checkouts import HeldTrees
+from yoi_bundles.runtime.held.listeners import Listeners
 from yoi_bundles.runtime.held.trust import verify_advance, verify_recent, verify_signed
 from yoi_bundles.runtime.held.upkeep import Upkeep, damage_reason
 from yoi_bundles.runtime.host.policy_file import PolicyHolder, receive_limits
@@ -65,7 +66,7 @@ class HeldBundles:
         data: Path,
         catalog: Catalog,
         policy: PolicyHolder,
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self._repositories = WorkspaceRepositories(data / "bundles")
         self._checkouts = CheckoutArea(data / "checkouts")
@@ -77,6 +78,7 @@ class HeldBundles:
         self.checked = CheckedTreeCache()
         self.trees = HeldTrees(self._repositories, self._checkouts, self.upkeep)
         self._tidying: Errands | None = None
+        self.listeners = Listeners()
 
     def close(self) -> None:
         """Close the repositories."""
@@ -132,6 +134,8 @@ class HeldBundles:
         if result.is_new and self._tidying is not None:
             self._tidying.begin(workspace)
         self._catalog.note_received(result.revision, self._clock(), is_contact=is_current)
+        if result.is_new:
+            self.listeners.tell(result.revision)
         return PutResult(
             status=self._any_status(workspace, store, digest, head),
             is_new=result.is_new,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from threading import Lock
 
 from cachetools import LRUCache
@@ -17,6 +15,7 @@ from yoi_bundles.content.memory import MemoryTree
 from yoi_bundles.errors import InvalidInputError, StoreCorruptError
 from yoi_bundles.model.bundle import Bundle
 from yoi_bundles.model.canonical import canonical_hash
+from yoi_bundles.model.clock import Clock
 from yoi_bundles.model.host_policy import HostPolicy
 from yoi_bundles.model.ids import Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.request import CreateWorkerRequest
@@ -51,7 +50,7 @@ class Workers:
         held: HeldBundles,
         catalog: Catalog,
         policy: PolicyHolder,
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self._held = held
         self._catalog = catalog
@@ -211,7 +210,7 @@ class Workers:
             next=str(page[-1][0]) if len(rows) > limit else None,
         )
 
-    def launch(self, worker_id: WorkerId) -> LaunchPlan:
+    def plan_launch(self, worker_id: WorkerId) -> LaunchPlan:
         """Everything a launcher needs, real paths and secret handles included. Stays on the host.
 
         Raises:

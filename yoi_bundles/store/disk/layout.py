@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from yoi_bundles.errors import BundleMissingError, InvalidInputError, StoreCorruptError
 from yoi_bundles.model.ids import WorkspaceId
@@ -18,6 +19,14 @@ from yoi_bundles.store.disk.files import (
     write_new_file,
 )
 from yoi_bundles.store.tree.bundle_file import MAIN_REF
+
+Side: TypeAlias = Literal["backend", "runtime"]
+
+_MARKS: dict[Side, tuple[str, ...]] = {
+    "backend": ("registry.sqlite3", "workspaces"),
+    "runtime": ("catalog.sqlite3", "bundles"),
+}
+"""What shows that a directory is one side's."""
 
 LOCK_FILE = "yoi.lock"
 QUARANTINE = "quarantine"
@@ -57,6 +66,32 @@ def create_data_directory(path: Path) -> None:
     """
     with storage_faults("make the data directory"):
         make_directories(path, mode=0o700)
+
+
+def create_side_directory(path: Path, side: Side) -> None:
+    """Make the directory of one side, or refuse one that is plainly another's.
+
+    Args:
+        path: The directory; harmless if it exists and is of this side, or empty.
+        side: Whose it is to be.
+
+    Raises:
+        InvalidInputError: It is the other side's, or holds the directories of both.
+        StoreError: See `create_data_directory`.
+    """
+    other: Side = "runtime" if side == "backend" else "backend"
+    for one in (side, other):
+        if any((path / one / mark).exists() for mark in _MARKS[one]):
+            raise InvalidInputError(
+                f"this directory holds the data of both sides; the {side}'s is `{side}` in it",
+                hint=f'open the directory "{side}" below it, or an empty one',
+            )
+    if any((path / mark).exists() for mark in _MARKS[other]):
+        raise InvalidInputError(
+            f"this directory is a {other}'s, and no {side}'s",
+            hint=f"open the {side}'s own directory, or an empty one",
+        )
+    create_data_directory(path)
 
 
 def create_layout(path: Path, workspace: WorkspaceId) -> None:

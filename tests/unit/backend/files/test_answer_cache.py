@@ -44,7 +44,7 @@ def head_of(backend, workspace):
 
 def ask(backend, digest, runtime=None, query=""):
     question = parse_question(str(digest), query.encode())
-    return backend.ready.find_file(question, runtime)
+    return backend.answers.find_file(question, runtime)
 
 
 def test_a_file_is_ready_once_somebody_got_it(backend, eu):
@@ -76,8 +76,8 @@ def test_what_another_tenant_made_ready_is_not_ready_for_who_may_not_see_it(back
     assert file.path.parent.name == "team"
     with pytest.raises(BundleMissingError):
         backend.bundle_file(hidden.digest, runtime=eu)
-    assert backend.ready.find_channel(OTHER, MAIN_CHANNEL, eu) is None
-    assert backend.ready.find_channel(TEAM, MAIN_CHANNEL, eu).revision == mine
+    assert backend.answers.find_channel(OTHER, MAIN_CHANNEL, eu) is None
+    assert backend.answers.find_channel(TEAM, MAIN_CHANNEL, eu).revision == mine
 
 
 def test_a_new_visibility_policy_holds_at_once(house, backend, eu):
@@ -89,19 +89,19 @@ def test_a_new_visibility_policy_holds_at_once(house, backend, eu):
     backend.reload_visibility()
 
     assert ask(backend, head.digest, eu) is None
-    assert backend.ready.find_channel(TEAM, MAIN_CHANNEL, eu) is None
+    assert backend.answers.find_channel(TEAM, MAIN_CHANNEL, eu) is None
 
 
 def test_a_channel_is_ready_and_follows_what_other_processes_publish(house, backend):
-    found = backend.ready.find_channel(TEAM, MAIN_CHANNEL, None)
+    found = backend.answers.find_channel(TEAM, MAIN_CHANNEL, None)
     assert found == backend.channel(TEAM, MAIN_CHANNEL)
 
     with house.backend() as other_process:
         newer = house.publish(other_process, prompts__role__coder="\nBe quick.\n").revision
 
-    assert backend.ready.find_channel(TEAM, MAIN_CHANNEL, None).revision == newer
-    assert backend.ready.find_channel(TEAM, ChannelName("stable"), None) is None
-    assert backend.ready.find_channel(NOBODY, MAIN_CHANNEL, None) is None
+    assert backend.answers.find_channel(TEAM, MAIN_CHANNEL, None).revision == newer
+    assert backend.answers.find_channel(TEAM, ChannelName("stable"), None) is None
+    assert backend.answers.find_channel(NOBODY, MAIN_CHANNEL, None) is None
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_what_is_remembered_is_bounded(runtime, digest, monkeypatch):
     for number in range(5):
         runtime.resolve(worker_request(digest, worker_id=f"worker-{number}"))
 
-    assert len(runtime.work._answers._answers) == 2
+    assert len(runtime._workers._answers._answers) == 2
 
 
 def test_a_stamp_tells_mode_and_owner_apart(tmp_path):
