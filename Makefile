@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check long fuzz bench bench-quick lock schemas clean coverage dist floors newest corpus changelog
+.PHONY: demo test check long fuzz bench bench-quick lock schemas clean coverage dist floors newest corpus changelog lint-deploy
 
 demo: $(STAMP)  ## the main job over real HTTP: publish, sync, verify, resolve, refuse
 	@$(BIN)/yoi-bundles demo $(DEMO_ARGS)
@@ -57,6 +57,20 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 dist: $(STAMP)  ## sdist and wheel into dist/, looked into, the wheel tried in a fresh environment
 	$(BIN)/python -m tools.dist
 
+# Linters of files that are not Python; an environment of their own, as nobody else needs them.
+LINT := build/venvs/lint
+$(LINT)/.installed: $(STAMP) requirements/lint.lock
+	$(PYTHON) -m venv $(LINT)
+	$(LINT)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/lint.lock
+	@touch $@
+
+lint-deploy: $(LINT)/.installed  ## the image, the compose file, the workflow and the hooks against their linters and schemas
+	$(LINT)/bin/hadolint deploy/Containerfile
+	$(LINT)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(LINT)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
+	$(LINT)/bin/zizmor --offline --quiet .github/workflows/ci.yml
+	$(LINT)/bin/pre-commit validate-config
+
 changelog: $(STAMP)  ## the next section of CHANGELOG.md; with VERSION=X.Y.Z it is written, and fragments go
 	$(BIN)/towncrier build $(if $(VERSION),--yes --version $(VERSION),--draft --version next)
 
@@ -78,7 +92,13 @@ lock:  ## pin every dependency with hashes; the file names no index
 	    --extra server --extra dev pyproject.toml -o requirements/dev.lock
 	$(BIN)/uv pip compile --universal --generate-hashes --no-annotate --no-header -p 3.11 \
 	    -c requirements/dev.lock requirements/bench.in -o requirements/bench.lock
+	$(BIN)/uv pip compile --universal --generate-hashes --no-annotate --no-header -p 3.11 \
+	    -c requirements/dev.lock --extra server pyproject.toml -o requirements/server.lock
 	@mkdir -p build
+	echo flit-core | $(BIN)/uv pip compile --universal --generate-hashes --no-annotate --no-header -p 3.11 \
+	    -c requirements/dev.lock - -o requirements/build.lock
+	$(BIN)/uv pip compile --universal --generate-hashes --no-annotate --no-header -p 3.11 \
+	    requirements/lint.in -o requirements/lint.lock
 	sed -nE 's/^(flit-core|hypothesis|pytest|pytest-randomly|pytest-timeout)(==[^ ]+) .*/\1\2/p' \
 	    requirements/dev.lock > build/floors.in
 	$(BIN)/uv pip compile -U --resolution lowest-direct --universal --generate-hashes --no-annotate \

@@ -46,18 +46,35 @@ def data_option(function: F) -> F:
 
 
 def default_data() -> Path:
-    """Where data is kept if nobody says otherwise."""
+    """Where data is kept if nobody says otherwise.
+
+    Raises:
+        InvalidInputError: Nobody does, and the user of this process has no home.
+    """
+    directory = _user_path("user_data_path")
+    if directory is None:
+        raise InvalidInputError(
+            "there is no home directory to keep data in", hint="name a directory: --data"
+        )
+    return directory
+
+
+def _user_path(kind: str) -> Path | None:
+    """A directory of this user; None without a home, as for a number without a name."""
     import platformdirs
 
-    return Path(platformdirs.user_data_path("yoi-bundles"))
+    try:
+        directory = Path(getattr(platformdirs, kind)("yoi-bundles"))
+    except RuntimeError:
+        return None
+    # Older versions answer with a `~` that nothing stands for.
+    return directory if directory.is_absolute() else None
 
 
 def config_file(name: str) -> Path | None:
     """A configuration file in the user's or the machine's directory, if there is one."""
-    import platformdirs
-
-    for directory in (platformdirs.user_config_path("yoi-bundles"), Path("/etc/yoi-bundles")):
-        if (directory / name).is_file():
+    for directory in (_user_path("user_config_path"), Path("/etc/yoi-bundles")):
+        if directory is not None and (directory / name).is_file():
             return directory / name
     return None
 
