@@ -12,6 +12,7 @@ from tools.archives import faults_of_sdist, faults_of_wheel, read_metadata
 from tools.venvs import BUILD, ROOT, ask, install, make_venv
 
 COMMANDS = ("yoi-bundles", "yb")
+INSTALL = "pip install 'yoi-bundles[server]'"
 
 
 def build_both(source: Path, out: Path, epoch: str) -> tuple[Path, Path]:
@@ -65,6 +66,8 @@ def faults_of(sdist: Path, wheel: Path, files: list[str]) -> list[str]:
 def try_wheel(wheel: Path, version: str) -> None:
     """Install the wheel where nothing else is, and ask both commands for their version.
 
+    Without its extra it cannot serve, and must say so in one line.
+
     Raises:
         SystemExit: One of them says something else.
     """
@@ -75,6 +78,13 @@ def try_wheel(wheel: Path, version: str) -> None:
         if not said.endswith(f" {version}"):
             sys.exit(f"{name} --version says {said!r}")
         print(f"{name}: {said}")
+    done = subprocess.run(
+        [python.with_name("yb"), "demo"], capture_output=True, text=True, check=False
+    )
+    lines = done.stderr.splitlines()
+    if done.returncode != 2 or len(lines) != 1 or INSTALL not in lines[0]:
+        sys.exit(f"yb demo ends with {done.returncode} and says {done.stderr!r}")
+    print(f"yb demo: {lines[0]}")
 
 
 def main(arguments: list[str] | None = None) -> None:
