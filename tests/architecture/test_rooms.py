@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -133,3 +134,60 @@ def test_each_contract_is_broken_by_an_import_that_it_is_there_to_refuse(tmp_pat
     ]
     assert {contract["name"] for contract in contracts} == PLANTED.keys()
     assert [name for name in PLANTED if f"{name} BROKEN" not in done.stdout] == []
+
+
+# --- words ---
+
+ODD = {
+    "backoff", "boundary", "early", "epoch", "errand", "lacking", "parked", "plain", "prebuilding",
+    "salvage", "spelling", "stamp", "verdict", "witness",
+}  # fmt: skip
+"""Words of modules and classes that nobody would guess who knows HTTP, SQL and git."""
+GONE = {
+    "audit", "bell", "book", "desk", "known", "lean", "learned", "line", "patience", "remembered",
+    "shelf", "warming",
+}  # fmt: skip
+"""Words that stood for another one of the field."""
+STILL_KNOWN = {"_Known", "_KnownToken", "KnownRuntime", "LineIndex", "_JsonLines"}
+"""What is known or a line in the word's own sense."""
+
+
+def names():
+    """Every class and every module, apart from its package."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.stem
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                yield node.name
+
+
+def words_of(name):
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+", name)}
+
+
+def glossary():
+    rows = (ROOT / "docs" / "glossary.md").read_text().splitlines()
+    heads = [row.split("|")[1].lower() for row in rows if row.startswith("| ")]
+    return {word for head in heads for word in re.findall(r"[a-z]+", head)}
+
+
+def test_every_odd_word_of_a_class_or_module_is_in_the_glossary():
+    used = {word for name in names() for word in words_of(name)}
+
+    assert {word for word in ODD if not any(one.startswith(word) for one in used)} == set()
+    assert glossary() >= ODD
+
+
+def test_words_that_were_replaced_do_not_come_back():
+    back = [name for name in names() if words_of(name) & GONE and name not in STILL_KNOWN]
+
+    assert back == []
+
+
+def test_every_cache_has_a_row_among_what_is_remembered():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = text[text.index("## What is remembered") : text.index("## The life of a bundle")]
+    caches = {name for name in names() if name.endswith("Cache")}
+
+    assert {name for name in caches if f"`{name}`" not in table} == set()
+    assert len(caches) > 5
