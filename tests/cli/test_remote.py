@@ -165,7 +165,7 @@ def test_refusals_are_the_same(team, runtime):
 
 
 def test_many_workers_are_listed_over_several_pages(team, runtime, monkeypatch):
-    from yoi_bundles.runtime.workers.workers import workers
+    from yoi_bundles.runtime.workers import workers
 
     for number in range(5):
         team("worker", "create", f"w-{number}", "-w", "team")
