@@ -25,6 +25,7 @@ from yoi_bundles.model.ids import BlobId, Digest, RelativePath
 from yoi_bundles.model.tree import TreeReader
 from yoi_bundles.store.disk.faults import storage_faults
 from yoi_bundles.store.disk.files import (
+    PRIVATE,
     TEMP_PREFIX,
     exclusive_lock,
     make_directories,
@@ -204,6 +205,7 @@ class CheckoutArea:
     def __init__(self, root: Path) -> None:
         self._root = root
         with storage_faults("open the checkouts"):
+            make_directories(root.parent, PRIVATE)
             make_directories(root)
             with exclusive_lock(root / _LOCK_FILE):
                 for leftover in root.glob(f"{TEMP_PREFIX}*"):

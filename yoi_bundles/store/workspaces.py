@@ -15,6 +15,7 @@ from yoi_bundles.model.ids import BUILTIN_WORKSPACE, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.store.disk.faults import storage_faults
 from yoi_bundles.store.disk.files import (
+    PRIVATE,
     TEMP_PREFIX,
     exclusive_lock,
     make_directories,
@@ -31,7 +32,7 @@ class WorkspaceRepositories:
     """Opens each workspace's repository once and keeps it open.
 
     Args:
-        root: A directory; it is made if missing.
+        root: A directory; it is made if missing, those above it for their owner only.
         limits: Bounds of every repository.
 
     Raises:
@@ -45,6 +46,7 @@ class WorkspaceRepositories:
         self._open: dict[WorkspaceId, Repository] = {}
         self._is_tidying_deferred = False
         with storage_faults("open the directory of repositories"):
+            make_directories(root.parent, PRIVATE)
             make_directories(root)
 
     def list(self) -> tuple[WorkspaceId, ...]:

@@ -1,12 +1,14 @@
 """Repositories of all workspaces: opened once, made whole or not at all, mended to be opened."""
 
+import stat
+
 import pytest
 from damaging import publish_line
 from store_factories import make_draft, make_files
 
 from yoi_bundles.errors import StoreCorruptError, StoreError, WorkspaceNotVisibleError
 from yoi_bundles.model.ids import WorkspaceId
-from yoi_bundles.store import WorkspaceRepositories
+from yoi_bundles.store import CheckoutArea, WorkspaceRepositories
 
 ONE, TWO = WorkspaceId("one"), WorkspaceId("two")
 
@@ -86,3 +88,12 @@ def test_a_repository_of_another_workspace_is_not_passed_for_this_one(workspaces
 
     with pytest.raises(StoreCorruptError):
         workspaces.get(TWO)
+
+
+@pytest.mark.parametrize("make", [WorkspaceRepositories, CheckoutArea])
+def test_directories_that_are_made_above_are_for_their_owner_only(tmp_path, make):
+    """Whichever command comes first: bundles are for no other user of the machine."""
+    make(tmp_path / "data" / "backend" / "below")
+
+    for path in (tmp_path / "data", tmp_path / "data" / "backend"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700

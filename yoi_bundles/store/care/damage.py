@@ -21,7 +21,7 @@ from dulwich.pack import Pack
 
 from yoi_bundles.errors import BundleError, StoreCorruptError
 from yoi_bundles.model.limits import Limits
-from yoi_bundles.store.disk.files import link_if_new, make_directories, sync_directory
+from yoi_bundles.store.disk.files import PRIVATE, link_if_new, make_directories, sync_directory
 from yoi_bundles.store.disk.lacking import DAMAGED, list_set_aside
 from yoi_bundles.store.pack.index import read_index_ids
 from yoi_bundles.store.pack.mapped import map_file
@@ -56,7 +56,7 @@ def set_aside(root: Path, paths: list[Path], stamp: str) -> list[str]:
         OSError: It could not be done.
     """
     directory = root / DAMAGED
-    make_directories(directory, 0o700)
+    make_directories(directory, PRIVATE)
     names = [f"{path.name}.{stamp}" for path in paths]
     for path, name in zip(paths, names, strict=True):
         link_if_new(path, directory / name)

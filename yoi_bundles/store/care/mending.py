@@ -27,7 +27,7 @@ from yoi_bundles.store.care.damage import (
 from yoi_bundles.store.care.ref_mending import RefMender
 from yoi_bundles.store.care.verification import Verification
 from yoi_bundles.store.disk.faults import storage_faults
-from yoi_bundles.store.disk.files import make_directories, replace_file
+from yoi_bundles.store.disk.files import PRIVATE, make_directories, replace_file
 from yoi_bundles.store.disk.history import History
 from yoi_bundles.store.disk.lacking import DAMAGED, LACKING, find_lacking, list_set_aside
 from yoi_bundles.store.disk.layout import mend_layout
@@ -153,7 +153,7 @@ class Mender:
         path = self._root / DAMAGED / LACKING
         with storage_faults("note what is lacking"):
             if lacking:
-                make_directories(path.parent, 0o700)
+                make_directories(path.parent, PRIVATE)
                 replace_file(path, "".join(f"{one}\n" for one in sorted(lacking)).encode("ascii"))
             else:
                 path.unlink(missing_ok=True)

@@ -17,6 +17,9 @@ TEMP_PREFIX = "yoi_tmp_"
 Not ``tmp_``: ``git gc --prune=now`` removes such files whoever is writing them.
 """
 
+PRIVATE = 0o700
+"""Mode of directories that are for their owner only."""
+
 
 def make_temporary_name(kind: str = "") -> str:
     """A name for a temporary file or directory that no other writer has.

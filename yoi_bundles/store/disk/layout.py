@@ -13,6 +13,7 @@ from yoi_bundles.errors import BundleMissingError, InvalidInputError, StoreCorru
 from yoi_bundles.model.ids import WorkspaceId
 from yoi_bundles.store.disk.faults import storage_faults
 from yoi_bundles.store.disk.files import (
+    PRIVATE,
     make_directories,
     replace_file,
     sync_directory,
@@ -65,7 +66,7 @@ def create_data_directory(path: Path) -> None:
         StoreError: It could not be made.
     """
     with storage_faults("make the data directory"):
-        make_directories(path, mode=0o700)
+        make_directories(path, PRIVATE)
 
 
 def create_side_directory(path: Path, side: Side) -> None:
@@ -109,7 +110,7 @@ def create_layout(path: Path, workspace: WorkspaceId) -> None:
             raise InvalidInputError("the directory for a repository is not empty")
         for name in _DIRECTORIES:
             (path / name).mkdir(parents=True)
-        (path / QUARANTINE).chmod(0o700)
+        (path / QUARANTINE).chmod(PRIVATE)
         write_new_file(path / "config", _encode_config(workspace))
         write_new_file(path / "HEAD", HEAD_BYTES)
         write_new_file(path / LOCK_FILE, b"", is_durable=False)
