@@ -86,13 +86,14 @@ def verify_data(
     """
     reports: list[VerificationReport] = []
     missing: BundleMissingError | None = None
-    area = CheckoutArea(data / "runtime" / "checkouts")
+    checkouts = data / "runtime" / "checkouts"
+    area = CheckoutArea(checkouts) if checkouts.is_dir() else None  # Who looks makes nothing.
     with closing(each_repository(data, only)) as found:
         for where, name, repositories in found:
             tell(f"{where} {name}")
-            checkouts = area if where == "runtime" else None
             try:
-                reports.append(_verify(where, name, repositories, checkouts, revision))
+                beside = area if where == "runtime" else None
+                reports.append(_verify(where, name, repositories, beside, revision))
             except BundleMissingError as error:
                 missing = error
     if missing is not None and not reports:

@@ -33,7 +33,8 @@ def seen(reports):
 
 
 def test_nothing_kept_is_nothing_to_report(tmp_path):
-    assert verify_data(tmp_path) == ()
+    assert verify_data(tmp_path / "data") == ()
+    assert not list(tmp_path.iterdir()), "whoever looks makes nothing"
 
 
 def test_both_places_are_looked_at(data):
