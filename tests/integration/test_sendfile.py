@@ -92,7 +92,8 @@ def test_a_large_file_comes_whole_and_the_connection_goes_on(files, path):
     content = path.read_bytes()
     assert (first.split()[1], second.split()[1], third.split()[1]) == (b"200", b"206", b"200")
     assert (whole, part, rest) == (content, content[5:10], b"")
-    assert files.chunks[:2] == [0, 0]
+    # The kernel sends what is large; five bytes are no more work to write than to hand on.
+    assert files.chunks[:2] == [0, 5]
 
 
 def test_many_at_once_all_get_all_of_it(files, path):

@@ -24,7 +24,7 @@ from yoi_bundles.wire.answers.responses import (
     is_unchanged,
     problem_response,
 )
-from yoi_bundles.wire.answers.sendfile import SEND_FILE
+from yoi_bundles.wire.answers.sendfile import LEAST_BYTES, SEND_FILE
 
 CHUNK_BYTES = 256 * KIB
 """Read and sent at a time; a reader that is slow costs this much memory."""
@@ -140,7 +140,8 @@ class _PartResponse(EncodedResponse):
         try:
             start = {"type": "http.response.start", "status": self.status_code}
             await send(start | {"headers": self.raw_headers})
-            send_file = scope.get("extensions", {}).get(SEND_FILE)
+            is_large = self._end - self._start >= LEAST_BYTES
+            send_file = scope.get("extensions", {}).get(SEND_FILE) if is_large else None
             if send_file is not None and await send_file(descriptor, self._start, self._end):
                 await send({"type": "http.response.body"})
             else:

@@ -2,7 +2,7 @@
 
 The web server knows neither of ASGI's extensions for it, so a connection offers one of its own.
 
-Source: sendfile(2); docs/adr/0027.
+Source: sendfile(2); docs/adr/0027 and 0030.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ UNREAD_BYTES = 48 * KIB
 
 SEND_FILE = "yoi_bundles.send_file"
 """In a request's extensions: sends a part of a file as the answer's body, once its head is sent."""
+
+LEAST_BYTES = 4 * MIB
+"""Of a part that the kernel sends: what is smaller is read and written as cheaply (docs/adr/0030)."""
 
 _TURN_BYTES = 1 * MIB
 """Sent before others have their turn, however fast the reader is."""
