@@ -21,7 +21,7 @@ SEND_FILE = "yoi_bundles.send_file"
 """In a request's extensions: sends a part of a file as the answer's body, once its head is sent."""
 
 LEAST_BYTES = 4 * MIB
-"""Of a part that the kernel sends: what is smaller is read and written as cheaply (docs/adr/0030)."""
+"""Of a part that the kernel sends; what is smaller is written as cheaply (docs/adr/0030)."""
 
 _TURN_BYTES = 1 * MIB
 """Sent before others have their turn, however fast the reader is."""
