@@ -8,11 +8,9 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
-STARTED = time.monotonic()
 _WORD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]{3,31}")
 _DICTIONARY_WORDS = 200
 _SLOWEST_SECONDS = 20
@@ -48,12 +46,12 @@ def main() -> None:
     chosen.work.mkdir(parents=True, exist_ok=True)
     dictionary = chosen.work.with_suffix(".dict")
     write_dictionary(list(read_corpus(kept).values()), dictionary)
-    left = chosen.seconds - (time.monotonic() - STARTED)
     arguments = [
         sys.argv[0],
         str(chosen.work),
         str(kept),
-        f"-max_total_time={max(1, int(left))}",
+        # From here on: a busy machine that takes long to load all that does not fuzz less for it.
+        f"-max_total_time={max(1, int(chosen.seconds))}",
         f"-max_len={target.max_bytes}",
         f"-dict={dictionary}",
         f"-artifact_prefix={chosen.findings}/{target.name}-",
