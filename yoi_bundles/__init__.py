@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from yoi_bundles.model.version import VERSION
+from yoi_bundles.version import VERSION
 
 TYPE_CHECKING = False  # `typing` takes longer to load than all else; checkers know the name
 if TYPE_CHECKING:

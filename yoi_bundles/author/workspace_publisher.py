@@ -13,7 +13,7 @@ from yoi_bundles.author.publisher import DirectoryPublisher, PublishTarget
 from yoi_bundles.model.ids import CommitId
 from yoi_bundles.model.limits import DEFAULT_LIMITS, Limits
 from yoi_bundles.model.revision import CommitSigner, Provenance
-from yoi_bundles.model.version import VERSION
+from yoi_bundles.version import VERSION
 from yoi_bundles.wire.messages.publishing import PublishReply
 
 NOBODY = "unknown"

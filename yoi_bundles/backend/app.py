@@ -19,7 +19,7 @@ from yoi_bundles.model.ids import ChannelName, CommitId, Digest, RuntimeId, Work
 from yoi_bundles.model.limits import MIB
 from yoi_bundles.model.request_limits import DEFAULT_REQUEST_LIMITS, RequestLimits
 from yoi_bundles.model.revision import Revision
-from yoi_bundles.model.version import VERSION
+from yoi_bundles.version import VERSION
 from yoi_bundles.wire.at_once.before_routes import answer_first
 from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
 from yoi_bundles.wire.messages.revisions import (

@@ -17,7 +17,7 @@ from yoi_bundles.cli.exit_codes import NEGATIVE, OK
 from yoi_bundles.cli.options import data_option, json_option, policy_option, visibility_option
 from yoi_bundles.cli.output import bad, dim, good, note_work, print_json, safe, say, warn
 from yoi_bundles.errors import BundleError
-from yoi_bundles.model.version import VERSION
+from yoi_bundles.version import VERSION
 
 LOW_BYTES = 200 * 1024 * 1024
 

@@ -15,7 +15,7 @@ import click
 
 from yoi_bundles.cli.color import wanted_color
 from yoi_bundles.errors import BundleError
-from yoi_bundles.model.version import VERSION
+from yoi_bundles.version import VERSION
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "init": ("init", "Make a new workspace from the builtin profiles."),

@@ -20,7 +20,7 @@ from yoi_bundles.cli.options import (
     publishing_port,
     values_from_options,
 )
-from yoi_bundles.model.version import VERSION
+from yoi_bundles.version import VERSION
 
 if TYPE_CHECKING:
     from yoi_bundles.model.revision import CommitSigner

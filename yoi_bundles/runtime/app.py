@@ -12,8 +12,8 @@ from yoi_bundles.model.base import build_models
 from yoi_bundles.model.ids import Digest, WorkerId, WorkspaceId
 from yoi_bundles.model.limits import DEFAULT_LIMITS
 from yoi_bundles.model.request import CreateWorkerRequest
-from yoi_bundles.model.version import VERSION
 from yoi_bundles.runtime.service import Runtime
+from yoi_bundles.version import VERSION
 from yoi_bundles.wire.messages.roles import CredentialView
 from yoi_bundles.wire.messages.runtimes import (
     BUNDLE_MEDIA_TYPE,

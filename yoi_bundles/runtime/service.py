@@ -14,7 +14,6 @@ from yoi_bundles.model.host_policy import RUNTIME_FEATURES, HostPolicy
 from yoi_bundles.model.ids import Digest, RuntimeId, WorkerId, WorkspaceId
 from yoi_bundles.model.request import CreateWorkerRequest
 from yoi_bundles.model.revision import SCHEMA_NUMBER, Revision
-from yoi_bundles.model.version import VERSION
 from yoi_bundles.runtime.held.bundles import PAGE as BUNDLES_PAGE
 from yoi_bundles.runtime.held.bundles import HeldBundles
 from yoi_bundles.runtime.held.catalog import Catalog
@@ -26,6 +25,7 @@ from yoi_bundles.runtime.workers.launch import LaunchPlan
 from yoi_bundles.runtime.workers.workers import PAGE as WORKERS_PAGE
 from yoi_bundles.runtime.workers.workers import Workers
 from yoi_bundles.store import create_side_directory
+from yoi_bundles.version import VERSION
 from yoi_bundles.wire.errands import share_heap
 from yoi_bundles.wire.messages.runtimes import (
     BundleList,
