@@ -66,7 +66,8 @@ class Repository(AbstractContextManager["Repository"]):
     """See `BundleStore` for what each method guarantees.
 
     Safe to use from several threads, and several processes may open one repository. Use `create`
-    or `open`. Its ``tidying`` keeps packs and loose refs few.
+    or `open`. Its ``tidying`` keeps packs and loose refs few. Where there is no room, a write ends
+    in `StorageFullError` and has changed nothing.
 
     Args:
         path: The repository.
@@ -140,7 +141,7 @@ class Repository(AbstractContextManager["Repository"]):
 
     @property
     def workspace(self) -> WorkspaceId:
-        """Whose revisions these are."""
+        """See `BundleStore.workspace`."""
         return self._workspace
 
     @property
@@ -166,66 +167,50 @@ class Repository(AbstractContextManager["Repository"]):
                 self._writer.finish_refs(self._history.find_head())
 
     def find_head(self) -> Revision | None:
-        """The newest revision, or None in an empty store."""
+        """See `BundleStore.find_head`."""
         return self._history.find_head()
 
     def find_revision(self, digest: Digest) -> Revision | None:
-        """The newest held revision that carries a bundle."""
+        """See `BundleStore.find_revision`."""
         return self._history.find_bundle(digest)
 
     def get_revision(self, digest: Digest, commit: CommitId | None = None) -> Revision:
-        """The revision that carries a bundle, or the one of its revisions with this commit.
-
-        Raises:
-            BundleMissingError: Not held.
-        """
+        """See `BundleStore.get_revision`."""
         return self._history.get_bundle(digest, commit)
 
     def find_commit(self, commit: CommitId) -> Revision | None:
-        """A revision by its commit, if our history reaches it."""
+        """See `BundleStore.find_commit`."""
         return self._history.find_commit(commit)
 
     def read_commit(self, revision: Revision) -> ReceivedCommit:
-        """A held revision with its commit's exact bytes, hashed again; for its signature."""
+        """See `BundleStore.read_commit`."""
         return self._history.read_commit(revision.commit)
 
     def revisions(self) -> Iterator[Revision]:
-        """History from the head, newest first, read as it is asked for."""
+        """See `BundleStore.revisions`."""
         return self._history.walk(self.find_head())
 
     def held(self) -> Iterator[Revision]:
-        """Every accepted bundle's revision, in order of digests."""
+        """See `BundleStore.held`."""
         for _, commit in self._refs.list_bundles():
             yield self._history.read(commit)
 
     def haves(self, limit: int = 32) -> tuple[CommitId, ...]:
-        """Newest first: what to offer as bases of an increment."""
+        """See `BundleStore.haves`."""
         return self._history.haves(limit)
 
     def tree(self, digest: Digest) -> TreeReader:
-        """A reader of a held bundle; it verifies each read.
-
-        Raises:
-            BundleMissingError: Not held.
-        """
+        """See `BundleStore.tree`."""
         return stored_tree(self._objects, self.get_revision(digest).digest)
 
     def changes(self, old: Digest | None, new: Digest) -> tuple[TreeChange, ...]:
-        """Files that differ between two held bundles, in path order; None is the empty bundle.
-
-        Raises:
-            BundleMissingError: One of them is not held.
-        """
+        """See `BundleStore.changes`."""
         before = None if old is None else self.get_revision(old).digest.raw
         after = self.get_revision(new).digest.raw
         return list_changes(self._objects.read_tree, before, after)
 
     def verify(self, digest: Digest | None = None) -> VerifyReport:
-        """Hash every object of one bundle, or of everything that refs reach.
-
-        Raises:
-            BundleMissingError: The bundle is not held.
-        """
+        """See `BundleStore.verify`."""
         from yoi_bundles.store.care.verification import Verification
 
         verification = Verification(self._objects, self._history)
@@ -247,25 +232,7 @@ class Repository(AbstractContextManager["Repository"]):
         check_content: ContentCheck | None = None,
         sign: CommitSigner | None = None,
     ) -> PublishResult:
-        """Make files the newest revision; durable when it returns.
-
-        Args:
-            files: Content by path: all of it, or with a base what is not as in the base.
-            draft: What the commit says.
-            base: A held bundle to begin with.
-            removed: Files of the base that are not in the new revision.
-            expected: The head this builds on; the one at the time of the call if not given.
-            check_content: Raises if the content may not be published; called before any write.
-            sign: Signs the commit; called before any write, and not under a lock.
-
-        Raises:
-            BundleMissingError: The base is not held.
-            RevisionConflictError: The head is not the expected one; nothing is left behind.
-            ForbiddenPathError: A path that may not stand in a bundle.
-            TooLargeError: More than a bundle may hold.
-            InvalidInputError: The draft cannot become a commit.
-            StorageFullError: No room; nothing is left behind.
-        """
+        """See `BundleStore.publish`."""
         head = self.find_head()
         wanted = expected if expected is not UNSET else None if head is None else head.commit
         with storage_faults("publish"):
@@ -292,21 +259,16 @@ class Repository(AbstractContextManager["Repository"]):
         bases: Sequence[CommitId] = (),
         is_shallow: bool = False,
     ) -> BundleFileInfo:
-        """Write a bundle file from the newest usable base to the target.
-
-        Raises:
-            BundleMissingError: The target is not of our history.
-            InvalidInputError: The target is among the bases.
-        """
+        """See `BundleStore.write_bundle`."""
         revision = self._history.get_commit(target)
         return self._bundles.write(out, revision, bases, is_shallow=is_shallow)
 
     def learn_packing(self, path: Path) -> None:
-        """Take over how an older bundle file is packed; see `BundleWriter.learn`."""
+        """See `BundleStore.learn_packing`."""
         self._bundles.learn(path)
 
     def find_base(self, target: CommitId, candidates: Sequence[CommitId]) -> CommitId | None:
-        """The newest of some commits that lies below the target, or None if none does."""
+        """See `BundleStore.find_base`."""
         return self._history.find_base(target, candidates)
 
     def list_measures(self, digest: Digest, known: Mapping[Oid, Measure]) -> Mapping[Oid, Measure]:
@@ -318,7 +280,7 @@ class Repository(AbstractContextManager["Repository"]):
         self._measures.learn(measures)
 
     def open_upload(self, limits: Limits = DEFAULT_LIMITS) -> Upload:
-        """A place for the bytes of a bundle file until they are accepted or discarded."""
+        """See `BundleStore.open_upload`."""
         from yoi_bundles.store.disk.quarantine import Upload
 
         return Upload(self._path / QUARANTINE, limits)
@@ -332,21 +294,7 @@ class Repository(AbstractContextManager["Repository"]):
         check_content: ContentCheck,
         find_plain: PlainCheck | None = None,
     ) -> ReceiveResult:
-        """Verify a bundle file and make it visible, or leave no trace of it; durable on return.
-
-        Args:
-            upload: The whole file; it is gone afterwards, either way.
-            expected: The bundle it was announced as.
-            check_advance: Raises if the workspace may not take this step.
-            check_content: Raises if the tip's files may not be accepted.
-            find_plain: Asked of the files of a first bundle, which `check_content` is told.
-
-        Raises:
-            VerificationError: The family of everything that is wrong with what came.
-            UnsupportedDeclarationError: A schema number not known here.
-            StorageFullError: No room.
-            BundleError: Whatever the two checks raise.
-        """
+        """See `BundleStore.accept`."""
         from yoi_bundles.store.intake import Intake
         from yoi_bundles.store.receive.verify import Receiver
 
@@ -357,11 +305,11 @@ class Repository(AbstractContextManager["Repository"]):
     # --- upkeep ----------------------------------------------------------------------------------
 
     def digests(self) -> tuple[Digest, ...]:
-        """Every bundle that has a ref here, in order; nothing of it is read."""
+        """See `BundleStore.digests`."""
         return tuple(digest for digest, _ in self._refs.list_bundles())
 
     def find_lacking(self) -> frozenset[Digest]:
-        """Bundles that were found damaged and wait for objects."""
+        """See `BundleStore.find_lacking`."""
         return find_lacking(self._path)
 
     def list_set_aside(self) -> tuple[str, ...]:
@@ -370,7 +318,7 @@ class Repository(AbstractContextManager["Repository"]):
             return tuple(path.name for path in list_set_aside(self._path))
 
     def mend(self, witness: Witness = NOBODY, source: ObjectSource | None = None) -> MendReport:
-        """Set damaged files aside, save what they still give, make lost refs anew."""
+        """See `BundleStore.mend`."""
         with storage_faults("mend the repository"), self._writer_lock():
             report = (mender := self._make_mender()).mend(witness)
             if source is None or not report.lacking:
@@ -378,23 +326,11 @@ class Repository(AbstractContextManager["Repository"]):
             return report._replace(lacking=mender.fill(source))
 
     def drop(self, digests: Collection[Digest]) -> None:
-        """Hold bundles no longer; their objects stay while history reaches them.
-
-        Args:
-            digests: Which; those that are not held are ignored.
-
-        Raises:
-            InvalidInputError: The newest one is among them; nothing has changed.
-            StorageFullError: No room; nothing has changed.
-        """
+        """See `BundleStore.drop`."""
         with storage_faults("drop bundles"), self._writer_lock():
             drop_bundles(self._refs, self._history, digests)
 
     def collect(self) -> CollectReport:
-        """Remove every object that no ref reaches; readers are not disturbed.
-
-        Raises:
-            StorageFullError: No room for the new pack; nothing has changed.
-        """
+        """See `BundleStore.collect`."""
         with storage_faults("collect garbage"), self._writer_lock():
             return collect_garbage(self._objects, self._refs, self._history)
