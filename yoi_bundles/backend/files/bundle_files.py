@@ -116,14 +116,14 @@ class BundleFiles:
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._root = root
-        self._shelf = BoundedDirectory(root, keep_bytes)
+        self._directory = BoundedDirectory(root, keep_bytes)
         self._timer = timer
         self._lock = threading.Lock()
         self._known: LRUCache[tuple[CommitId, str], _Known] = LRUCache(
             MEMORY_BYTES, getsizeof=lambda known: known.weight_bytes
         )
         self._bases: _Bases = LRUCache(_KNOWN_BASES)
-        self._learned: set[Path] = set()
+        self._hashed: set[Path] = set()
         self._builds_end_at = math.inf
 
     def end_builds(self, within_seconds: float = 0.0) -> None:
@@ -285,14 +285,14 @@ class BundleFiles:
         known = self._read(target, base, scope)
         if known is None:
             raise OSError("what was built is not what was written")
-        self._shelf.add(path, known.file.size_bytes)
+        self._directory.add(path, known.file.size_bytes)
         return known
 
     def _learn(self, store: BundleStore, directory: Path) -> None:
         """Let a store that has packed nothing yet see how an older process has; once for each."""
         with self._lock:
-            is_first = directory not in self._learned
-            self._learned.add(directory)
+            is_first = directory not in self._hashed
+            self._hashed.add(directory)
         found = [*directory.glob(f"*-{SHALLOW}{SUFFIX}"), *directory.glob(f"*-{FULL}{SUFFIX}")]
         if is_first and found:
             # A file that is damaged, or taken away just now, only costs the time it would save.
