@@ -364,6 +364,17 @@ def test_measures_count_what_would_be_materialised(published):
     assert measure.path_bytes == len("prompts/role/tester.md")
 
 
+def test_measures_are_right_where_none_can_be_remembered(published, monkeypatch):
+    monkeypatch.setattr("yoi_bundles.store.disk.measures._MAX_MEASURES", 0)
+    objects = ObjectDatabase(published.path / "objects", Limits())
+    book = MeasureCache(objects)
+    tree = published.find_head().digest.raw
+
+    assert book.measure(tree) == book.measure(tree)
+    assert book.measure(tree).files == len(make_files())
+    objects.close()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is mapped")
 def test_packs_do_not_stay_in_memory_after_much_was_read(published, monkeypatch):
     """A file that is mapped has every page resident that was read, until it is closed."""

@@ -87,6 +87,7 @@ def test_a_directory_goes_with_its_last_file():
         (files_of(A=b"x"), [], ForbiddenPathError),
         ({RelativePath("c/.git"): b"x"}, [], ForbiddenPathError),
         (files_of(x=b"1", x__y=b"2"), [], ForbiddenPathError),
+        (files_of(x__y=b"2", x=b"1"), [], ForbiddenPathError),
         ({}, [RelativePath("nowhere")], InvalidInputError),
         ({}, [RelativePath("c/nowhere")], InvalidInputError),
         ({}, [RelativePath("no/where")], InvalidInputError),

@@ -7,7 +7,7 @@ import pytest
 from store_factories import EPOCH, bundle_bytes, make_draft, make_files, receive, run_git, snapshot
 
 from yoi_bundles.errors import StoreCorruptError
-from yoi_bundles.model.ids import CommitId
+from yoi_bundles.model.ids import CommitId, RelativePath
 from yoi_bundles.store import Repository
 from yoi_bundles.store.disk import merging as maintenance
 from yoi_bundles.store.pack.index import encode_pack_index, read_index_ids
@@ -82,6 +82,21 @@ def test_packs_that_an_operator_keeps_stay(repository, monkeypatch):
     assert len(packs(repository)) < 5
 
 
+def test_a_large_pack_is_not_written_anew_for_a_few_small_ones(repository, monkeypatch):
+    """Or each publish into a large repository would cost as much as the repository."""
+    many = {RelativePath(f"files/{number}.md"): b"%d" % number for number in range(600)}
+    repository.publish(many, make_draft())
+    (large,) = packs(repository)
+    monkeypatch.setattr(maintenance, "_MAX_PACKS", 3)
+    monkeypatch.setattr(maintenance, "_ALWAYS_MERGED", 2)
+
+    publish_many(repository, 6)
+
+    assert large in packs(repository)
+    assert len(packs(repository)) <= 5
+    assert repository.verify().problems == ()
+
+
 @pytest.mark.needs_git
 def test_a_multi_pack_index_stops_merging(repository, monkeypatch):
     monkeypatch.setattr(maintenance, "_MAX_PACKS", 2)
@@ -104,6 +119,24 @@ def test_a_corrupt_pack_stops_merging_but_no_write(repository, monkeypatch):
     before = snapshot(repository.path / "objects")
     with pytest.raises(StoreCorruptError):
         maintenance.merge_packs(repository._objects, nullcontext)
+    assert snapshot(repository.path / "objects") == before
+
+
+def test_a_pack_without_an_object_of_its_index_stops_merging(repository, monkeypatch):
+    publish_many(repository, 3)
+    repository.close()
+    victim = packs(repository)[0]
+    ids = read_index_ids(victim.with_suffix(".idx").read_bytes())
+    entries = [PackEntry(oid, 12, 0) for oid in [*ids, b"\xee" * 32]]
+    index = victim.with_suffix(".idx")
+    index.unlink()
+    index.write_bytes(encode_pack_index(entries, victim.read_bytes()[-32:]))
+    monkeypatch.setattr(maintenance, "_MAX_PACKS", 2)
+    before = snapshot(repository.path / "objects")
+
+    with pytest.raises(StoreCorruptError):
+        maintenance.merge_packs(repository._objects, nullcontext)
+
     assert snapshot(repository.path / "objects") == before
 
 

@@ -27,7 +27,7 @@ def refs(repository, line):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(refs_module, "_LOCK_PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr(refs_module, "_LOCK_TIMEOUT_SECONDS", 0.02)
 
 
 def held(line):
@@ -125,6 +125,20 @@ def test_a_lock_that_is_let_go_in_time_is_waited_for(repository, refs, line):
     release.join()
     assert refs.find(MAIN) == line[0].commit
     assert not lock.exists()
+
+
+def test_a_lock_that_git_took_after_ours_is_not_taken_from_it(repository, refs, line):
+    """Ours became the ref; what has its name now is another's."""
+    lock = repository.path / f"{MAIN}.lock"
+    ours = refs._prepare(MAIN, line[0].commit)
+    ours.lock.rename(ours.path)
+    lock.write_bytes(b"")
+
+    refs_module._release(ours)
+
+    assert lock.exists()
+    assert not ours.temporary.exists()
+    assert refs.find(MAIN) == line[0].commit
 
 
 def test_refs_are_written_in_order_and_none_after_one_that_fails(repository, refs, line):

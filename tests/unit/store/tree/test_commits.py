@@ -190,6 +190,7 @@ def replaced(old, new):
         replaced(b"Bundle-Revision: 7", b"Bundle-Revision: -7"),
         replaced(b"Bundle-Revision: 7", b"Bundle-Revision: 0"),
         replaced(b"Bundle-Revision: 7", b"Bundle-Revision:7"),
+        replaced(b"Bundle-Revision: 7", b"Bundle-Revision: 9999999999999999"),
         replaced(b"Bundle-Revision: 7\n", b""),
         replaced(b"Bundle-Schema: 1\n", b""),
         replaced(b"Bundle-Workspace: team-a", b"Bundle-Workspace: Team A"),

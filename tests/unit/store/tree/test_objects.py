@@ -53,6 +53,7 @@ def test_a_tree_round_trips_in_git_order():
         raw_tree((FILE, b"b", ID), (FILE, b"a", ID)),
         raw_tree((FILE, b"a", ID), (FILE, b"a", ID)),
         raw_tree((TREE, b"a", ID), (FILE, b"a.b", ID)),
+        raw_tree((TREE, b"a", EMPTY_TREE)),
     ],
 )
 def test_a_tree_out_of_format_or_order_is_malformed(raw):
