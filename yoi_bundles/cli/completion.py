@@ -6,8 +6,9 @@ import textwrap
 from collections.abc import Mapping
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
+_CLASSES = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 _FOR_YB: Mapping[str, str] = {
     "bash": "complete -o nosort -F _yoi_bundles_completion yb\n",
     # A file of zsh's function path is loaded by its first line, and completes when it is loaded.
@@ -22,7 +23,7 @@ _FOR_YB: Mapping[str, str] = {
 
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(list(_CLASSES)))
 def command(*, shell: str) -> None:
     """Print the completion script of a shell.
 
@@ -30,9 +31,6 @@ def command(*, shell: str) -> None:
     """
     from yoi_bundles.cli.main import cli
 
-    found = get_completion_class(shell)
-    if found is None:
-        raise click.UsageError(f"no completion for {shell}")
-    script = found(cli, {}, "yoi-bundles", "_YOI_BUNDLES_COMPLETE").source()
+    script = _CLASSES[shell](cli, {}, "yoi-bundles", "_YOI_BUNDLES_COMPLETE").source()
     script = script.replace("#compdef yoi-bundles", "#compdef yoi-bundles yb")
     click.echo(script.rstrip() + "\n" + textwrap.dedent(_FOR_YB[shell]), nl=False)

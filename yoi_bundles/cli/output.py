@@ -80,15 +80,10 @@ def bold(text: str) -> str:
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns as wide as they need to be."""
-    lines = [tuple(map(safe, row)) for row in rows]
-    widths = [
-        max(len(click.unstyle(line[i])) for line in [tuple(head), *lines]) for i in range(len(head))
-    ]
-    for index, line in enumerate([tuple(head), *lines]):
-        padded = [
-            cell + " " * (width - len(click.unstyle(cell)))
-            for cell, width in zip(line, widths, strict=True)
-        ]
+    lines = [tuple(head), *(tuple(map(safe, row)) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for index, line in enumerate(lines):
+        padded = [f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)]
         text = "  ".join(padded).rstrip()
         say(dim(text) if index == 0 else text)
 
