@@ -123,6 +123,18 @@ def test_log_show_and_diff_tell_of_each_revision(team):
     assert names == "C prompts/role/coder.md\n"
 
 
+def test_a_diff_shows_what_went_and_what_came(team):
+    team("publish", "team")
+    CODER.write_text("All is another text now.\n")
+    team("publish", "team")
+
+    lines = team("diff", "team", "1").out.splitlines()
+
+    assert "+All is another text now." in lines
+    assert [line for line in lines if line.startswith("-") and not line.startswith("---")]
+    assert [line[:3] for line in lines[:3]] == ["---", "+++", "@@ "]
+
+
 def test_diff_exit_code_tells_whether_there_are_differences(team):
     team("publish", "team")
 

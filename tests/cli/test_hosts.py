@@ -315,6 +315,15 @@ def test_sync_tells_what_pulls_by_itself_and_what_fails(team, tmp_path):
     assert "transport_failed" in fails.out
 
 
+def test_sync_without_any_runtime_says_so(team):
+    team("publish", "team")
+
+    ran = team("sync", "team")
+
+    assert ran.code == OK
+    assert "no Runtimes are registered" in ran.out
+
+
 def test_a_broken_visibility_policy_is_told_with_its_line(yoi):
     Path("visibility.toml").write_text("schema = 1\n\n[[rule]]\nworkspace = ['a']\n")
 

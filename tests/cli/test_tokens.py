@@ -109,6 +109,8 @@ def test_who_is_not_there_gets_no_file(yoi, server):
     assert yoi(server, "token", "rotate", "olu", "-o", "olu.token").code == NOT_FOUND
 
     assert not Path("olu.token").exists()
+    ran = yoi(server, "token", "rotate", "olu")
+    assert (ran.code, ran.out) == (NOT_FOUND, "")
 
 
 def test_the_token_of_a_runtime_changes_at_the_backend_too(yoi, tmp_path):
