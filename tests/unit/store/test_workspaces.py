@@ -9,6 +9,7 @@ from store_factories import make_draft, make_files
 from yoi_bundles.errors import StoreCorruptError, StoreError, WorkspaceNotVisibleError
 from yoi_bundles.model.ids import WorkspaceId
 from yoi_bundles.store import CheckoutArea, WorkspaceRepositories
+from yoi_bundles.store.disk import merging
 
 ONE, TWO = WorkspaceId("one"), WorkspaceId("two")
 
@@ -51,17 +52,18 @@ def test_only_what_was_opened_is_found_open(workspaces, tmp_path):
     assert workspaces.find_open(ONE) is made
 
 
-def test_tidying_is_left_to_the_caller_also_for_what_is_opened_later(workspaces):
+def test_tidying_is_left_to_the_caller_also_for_what_is_opened_later(workspaces, monkeypatch):
+    monkeypatch.setattr(merging, "_MAX_PACKS", 3)
     early = workspaces.create(ONE)
     workspaces.defer_tidying()
     late = workspaces.create(TWO)
 
     for repository in (early, late):
-        publish_line(repository, 30)
+        publish_line(repository, 5)
         directory = repository.path / "objects" / "pack"
-        assert len(list(directory.glob("*.pack"))) == 30
+        assert len(list(directory.glob("*.pack"))) == 5
         repository.tidying.run()
-        assert len(list(directory.glob("*.pack"))) < 25
+        assert len(list(directory.glob("*.pack"))) < 4
         assert repository.verify().problems == ()
 
 
