@@ -84,12 +84,15 @@ class Follower:
             try:
                 self.poll(workspace)
             except BundleError as error:
+                if self._rounds.is_over:
+                    return  # `stop` closed the connection: nothing went wrong
                 log.warning("following %s: %s", workspace, error.code)
                 self._note_failure(workspace, error)
         try:
             self._backend.report(self._runtime.runtime_id, self._runtime.report())
         except BundleError as error:
-            log.warning("reporting: %s", error.code)
+            if not self._rounds.is_over:
+                log.warning("reporting: %s", error.code)
 
     def _rules_now(self) -> tuple[ContentHash, ContentHash | None]:
         loaded = self._runtime.policy.current

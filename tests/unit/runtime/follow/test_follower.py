@@ -211,6 +211,19 @@ def test_a_follower_that_never_started_can_be_stopped(follower, peer):
     assert peer.fetched == []
 
 
+@pytest.mark.parametrize("verb", ["fetch_bundle", "report"])
+def test_a_connection_that_stop_has_closed_is_no_failure(runtime, peer, follower, verb, caplog):
+    def closed(*asked, **more):
+        follower.stop()
+        raise TransportError("closed")
+
+    setattr(peer, verb, closed)
+    follower.poll_all()
+
+    assert caplog.text == ""
+    assert [one.last_error for one in runtime.info().following] in ([], [None])
+
+
 def test_a_workspace_that_is_gone_is_noted(runtime, peer):
     follower = Follower(runtime, peer, [OTHER], interval_seconds=3600)
 
