@@ -56,8 +56,9 @@ if TYPE_CHECKING:
         VerificationError,
         WorkspaceNotVisibleError,
     )
-    from yoi_bundles.model.ids import CommitId, Digest, RuntimeId, WorkerId, WorkspaceId
+    from yoi_bundles.model.ids import CommitId, Digest, Name, RuntimeId, WorkerId, WorkspaceId
     from yoi_bundles.model.limits import Limits
+    from yoi_bundles.model.powers import PowerRef, SecretRef
     from yoi_bundles.model.request import BundleRef, CreateWorkerRequest, Intent
     from yoi_bundles.model.revision import Provenance, Revision
     from yoi_bundles.model.spec import Decision, Receipt, ResolvedWorkerSpec
@@ -69,7 +70,13 @@ if TYPE_CHECKING:
     from yoi_bundles.wire.client.http import HttpClient
     from yoi_bundles.wire.client.runtime_client import RuntimeClient
     from yoi_bundles.wire.messages.publishing import PublishReply, PublishRequest
-    from yoi_bundles.wire.messages.runtimes import BundleStatus, PutResult, SyncReply
+    from yoi_bundles.wire.messages.runtimes import (
+        BundleStatus,
+        PutResult,
+        RegisterRuntime,
+        SyncReply,
+        SyncRequest,
+    )
     from yoi_bundles.wire.messages.workers import CreatedWorker, ResolveReport, WorkerView
 
 __version__ = VERSION
@@ -107,15 +114,18 @@ __all__ = [
     "MalformedBundleError",
     "MissingObjectError",
     "MissingPrerequisiteError",
+    "Name",
     "NotFastForwardError",
     "PolicyDeniedError",
     "PolicyError",
+    "PowerRef",
     "Provenance",
     "PublishReply",
     "PublishRequest",
     "PublishTarget",
     "PutResult",
     "Receipt",
+    "RegisterRuntime",
     "ResolveReport",
     "ResolvedWorkerSpec",
     "Revision",
@@ -124,6 +134,7 @@ __all__ = [
     "Runtime",
     "RuntimeClient",
     "RuntimeId",
+    "SecretRef",
     "SecretValue",
     "SshCommitSigner",
     "StaleBundleError",
@@ -131,6 +142,7 @@ __all__ = [
     "StoreCorruptError",
     "StoreError",
     "SyncReply",
+    "SyncRequest",
     "TooLargeError",
     "TooManyRequestsError",
     "TransportError",
@@ -189,10 +201,13 @@ _MODULES = {
     "WorkspaceNotVisibleError": "errors",
     "CommitId": "model.ids",
     "Digest": "model.ids",
+    "Name": "model.ids",
     "RuntimeId": "model.ids",
     "WorkerId": "model.ids",
     "WorkspaceId": "model.ids",
     "Limits": "model.limits",
+    "PowerRef": "model.powers",
+    "SecretRef": "model.powers",
     "BundleRef": "model.request",
     "CreateWorkerRequest": "model.request",
     "Intent": "model.request",
@@ -215,7 +230,9 @@ _MODULES = {
     "PublishRequest": "wire.messages.publishing",
     "BundleStatus": "wire.messages.runtimes",
     "PutResult": "wire.messages.runtimes",
+    "RegisterRuntime": "wire.messages.runtimes",
     "SyncReply": "wire.messages.runtimes",
+    "SyncRequest": "wire.messages.runtimes",
     "CreatedWorker": "wire.messages.workers",
     "ResolveReport": "wire.messages.workers",
     "WorkerView": "wire.messages.workers",

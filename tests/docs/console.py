@@ -1,15 +1,17 @@
 """Runs the examples of a document as a reader would type them.
 
-Two kinds of block are run, in the order of the document, in one shell and one empty directory:
+Three kinds of block are followed, in the order of the document, in one shell and one empty
+directory:
 
 - a block ``console``: lines that begin with ``$ `` are commands, ``>`` goes on with one, anything
   else is what is shown. ``…`` in a shown line stands for any text, a line ``…`` for any lines.
   What a command prints is compared only if the document shows something.
 - a block ``sh`` below the comment ``<!-- run -->``: run whole; every command must succeed.
+- any block below the comment ``<!-- file NAME -->``: written into a file of that name.
 
 A command that ends with ``&`` is a server: it gets a free port instead of the one that is named,
-and the next command waits until it says where it listens. A command must succeed unless the next
-one is ``echo $?``.
+and the next command waits until it says where it listens. A later file is written with that port
+too. A command must succeed unless the next one is ``echo $?``.
 """
 
 from __future__ import annotations
@@ -102,6 +104,10 @@ class Console:
             watchdog.cancel()
         raise AssertionError(f"the shell ended or took too long: {command}\n{''.join(printed)}")
 
+    def write(self, name: str, text: str) -> None:
+        """Make a file as a reader does: in the directory of the shell, which is its first."""
+        (self._root / "here" / name).write_text(self._with_real_ports(text) + "\n", "utf-8")
+
     def _start(self, command: str) -> str:
         name = f"server-{len(self._announcing)}"
         announced = self._root / f"{name}.out"
@@ -109,14 +115,20 @@ class Console:
         port = re.search(r"--port (\d+)", command)
         assert port is not None, f"a server in a document names its port: {command}"
         free = command.replace(port[0], "--port 0")
-        code, printed = self.run(f"{free} >{announced} 2>{self._root}/{name}.err &\n:")
+        says_it, other = ("2", "1") if command.startswith("uvicorn ") else ("1", "2")
+        code, printed = self.run(
+            f"{free} {says_it}>{announced} {other}>{self._root}/{name}.err &\n:"
+        )
         assert code == 0, printed
         descriptor = os.open(announced, os.O_RDONLY)
         self._announcing.append(descriptor)
-        line = os.read(descriptor, 4096).decode()
-        found = re.search(r"listening on \S+:(\d+)", line)
-        errors = (self._root / f"{name}.err").read_text()
-        assert found is not None, f"{command}\n{line}{errors}"
+        line, found = "", None
+        while found is None:
+            read = os.read(descriptor, 4096).decode()
+            line += read
+            found = re.search(r"(?:listening|running) on \S+:(\d+)", line)
+            errors = (self._root / f"{name}.err").read_text()
+            assert read, f"{command}\n{line}{errors}"
         self._ports[port[1]] = found[1]
         return self._with_shown_ports(line)
 
@@ -132,11 +144,11 @@ class Console:
 
 
 def runnable(text: str) -> list[Block]:
-    """The blocks of a document that are run."""
+    """The blocks of a document that are run, or written into files."""
     return [
         block
         for block in blocks(text)
-        if block.info == "console" or (block.info == "sh" and block.is_marked)
+        if block.info == "console" or block.file or (block.info == "sh" and block.is_marked)
     ]
 
 
@@ -177,6 +189,9 @@ def play(text: str, root: Path) -> int:
     count = 0
     with Console(root) as console:
         for block in runnable(text):
+            if block.file is not None:
+                console.write(block.file, block.text)
+                continue
             todo, code = steps(block), 0
             for index, (command, shown) in enumerate(todo):
                 code, printed = console.run(command, before=code)

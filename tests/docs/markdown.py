@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 RUN = "<!-- run -->"
+FILE = re.compile(r"<!-- file ([\w./-]+) -->")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Block:
     text: str
     is_marked: bool
     """Whether `RUN` stands in the line above the fence."""
+    file: str | None = None
+    """Which file the reader makes of it, if the line above says ``<!-- file NAME -->``."""
 
 
 def documents() -> list[Path]:
@@ -52,11 +55,13 @@ def blocks(text: str) -> Iterator[Block]:
             opened = index
             continue
         above = next((one for one in reversed(lines[:opened]) if one.strip()), "")
+        file = FILE.fullmatch(above.strip())
         yield Block(
             opened + 1,
             lines[opened][3:].strip(),
             "\n".join(lines[opened + 1 : index]),
             above.strip() == RUN,
+            file[1] if file else None,
         )
         opened = None
     assert opened is None, f"the block of line {opened} is not closed"

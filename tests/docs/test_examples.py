@@ -17,7 +17,7 @@ WITH_EXAMPLES = [path for path in documents() if runnable(path.read_text("utf-8"
 def test_there_are_examples():
     names = {path.name for path in WITH_EXAMPLES}
 
-    assert names >= {"README.md", "operations.md", "http-api.md"}
+    assert names >= {"README.md", "operations.md", "http-api.md", "embedding.md"}
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.name)
