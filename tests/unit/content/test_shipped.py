@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -178,9 +177,3 @@ def test_patterns_of_schemas_compile() -> None:
     assert len(patterns) > 20
     for pattern in patterns:
         re.compile(json.loads(pattern))
-
-
-def test_package_data_covers_tree_and_schemas() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    data = project["tool"]["setuptools"]["package-data"]["yoi_bundles"]
-    assert {"builtin/**/*", "schemas/*.json"} <= set(data)

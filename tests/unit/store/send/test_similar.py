@@ -115,7 +115,7 @@ def test_a_chain_stays_short_when_its_base_is_packed_anew(make, monkeypatch):
     files = make([text(1, lines) for lines in (42, 41, 40)])
     large, middle, small = files.contents
     assert files.pack([middle, small])[small].base == middle
-    files.similar._remembered._young.forget(middle)
+    files.similar._packings._young.forget(middle)
     assert files.pack([large, middle])[middle].base == large
     files.pack()  # which looks at the depths
 
@@ -138,7 +138,7 @@ def test_what_is_used_is_remembered_and_the_rest_is_forgotten(make, monkeypatch)
 def test_what_the_disk_changed_is_packed_anew(make):
     files = make([text(seed) for seed in range(30)])
     first = files.pack()
-    descriptor = files.similar._remembered._young._descriptor
+    descriptor = files.similar._packings._young._descriptor
     assert os.pread(descriptor, 4, 0) == next(iter(first.values())).data[:4]
     os.pwrite(descriptor, b"junk", 0)
     files.read_ids.clear()
@@ -154,7 +154,7 @@ def test_what_another_build_forgets_meanwhile_is_packed_anew(make):
     for oid, packed in packing:
         made[oid] = packed
         for known in first:
-            files.similar._remembered._young.forget(known)
+            files.similar._packings._young.forget(known)
 
     assert made.keys() == first.keys()
     assert files.read_ids
