@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check long fuzz bench bench-quick lock schemas clean coverage dist floors newest corpus changelog lint-deploy
+.PHONY: demo test check long fuzz bench bench-quick lock schemas clean coverage dist floors newest corpus changelog lint-deploy docs
 
 demo: $(STAMP)  ## the main job over real HTTP: publish, sync, verify, resolve, refuse
 	@$(BIN)/yoi-bundles demo $(DEMO_ARGS)
@@ -35,7 +35,7 @@ coverage: $(STAMP)  ## the suite with branch coverage, child processes included
 
 # A process that a test kills leaves a file of data that cannot be read: it is no fault.
 COVERAGE_FLOORS := store=95 cli=85
-.PHONY: coverage-floors
+.PHONY: coverage-floors docs
 coverage-floors: $(STAMP)  ## branches that tests/unit, tests/contract and tests/cli reach, by module
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m coverage run -m pytest tests/unit tests/contract tests/cli $(PYTEST_ARGS)
@@ -114,6 +114,8 @@ lock:  ## pin every dependency with hashes; the file names no index
 	    -c requirements/dev.lock - -o requirements/build.lock
 	$(BIN)/uv pip compile --universal --generate-hashes --no-annotate --no-header -p 3.11 \
 	    requirements/lint.in -o requirements/lint.lock
+	$(BIN)/uv pip compile --universal --generate-hashes --no-annotate --no-header -p 3.11 \
+	    requirements/docs.in -o requirements/docs.lock
 	sed -nE 's/^(flit-core|hypothesis|pytest|pytest-randomly|pytest-timeout)(==[^ ]+) .*/\1\2/p' \
 	    requirements/dev.lock > build/floors.in
 	$(BIN)/uv pip compile -U --resolution lowest-direct --universal --generate-hashes --no-annotate \
@@ -132,3 +134,14 @@ $(STAMP): requirements/dev.lock requirements/uv.lock.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage*
+
+DOCS_VENV  := build/docs-venv
+DOCS_STAMP := $(DOCS_VENV)/.installed
+docs: $(STAMP) $(DOCS_STAMP)  ## the site of all documents and pages of the API, in build/site
+	PYTHONPATH=. $(DOCS_VENV)/bin/python -m tools.site
+
+$(DOCS_STAMP): requirements/docs.lock
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install -q --disable-pip-version-check --require-hashes \
+	    -r requirements/docs.lock
+	@touch $@
