@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     )
     from yoi_bundles.wire.messages.workers import CreatedWorker, ResolveReport, WorkerView
 
-__version__ = VERSION
+__version__: str = VERSION
 
 __all__ = [
     "Backend",

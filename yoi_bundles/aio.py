@@ -18,6 +18,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from yoi_bundles.author.workspace_publisher import WorkspacePublisher as _WorkspacePublisher
 from yoi_bundles.backend.service import Backend as _Backend
+from yoi_bundles.model.ids import WorkspaceId
+from yoi_bundles.model.revision import Revision
 from yoi_bundles.runtime.service import Runtime as _Runtime
 
 __all__ = ["Backend", "Runtime", "WorkspacePublisher"]
@@ -50,14 +52,30 @@ class _Wrapped(Generic[S]):
         self.sync = sync
 
 
+class _Opened(Generic[P, S]):
+    """A class method that opens what a class wraps, in a thread, and wraps it.
+
+    Args:
+        open_it: Opens; its parameters are those of the method.
+    """
+
+    def __init__(self, open_it: Callable[P, S]) -> None:
+        self._open_it = open_it
+
+    def __get__(
+        self, instance: object, owner: Callable[[S], T]
+    ) -> Callable[P, Coroutine[Any, Any, T]]:
+        async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            return owner(await asyncio.to_thread(self._open_it, *args, **kwargs))
+
+        functools.update_wrapper(call, self._open_it)
+        return call
+
+
 class Backend(_Wrapped[_Backend]):
     """A `yoi_bundles.Backend` whose methods are awaited."""
 
-    @classmethod
-    async def open(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401  (those of the other)
-        """As `yoi_bundles.Backend.open`."""
-        return cls(await asyncio.to_thread(_Backend.open, *args, **kwargs))
-
+    open = _Opened(_Backend.open)
     publish = _awaited(_Backend.publish)
     workspace = _awaited(_Backend.workspace)
     log = _awaited(_Backend.log)
@@ -78,11 +96,7 @@ class Backend(_Wrapped[_Backend]):
 class Runtime(_Wrapped[_Runtime]):
     """A `yoi_bundles.Runtime` whose methods are awaited."""
 
-    @classmethod
-    async def open(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401  (those of the other)
-        """As `yoi_bundles.Runtime.open`."""
-        return cls(await asyncio.to_thread(_Runtime.open, *args, **kwargs))
-
+    open = _Opened(_Runtime.open)
     put_bundle = _awaited(_Runtime.put_bundle)
     bundle_status = _awaited(_Runtime.bundle_status)
     bundles = _awaited(_Runtime.bundles)
@@ -94,7 +108,9 @@ class Runtime(_Wrapped[_Runtime]):
     info = _awaited(_Runtime.info)
     close = _awaited(_Runtime.close)
 
-    def on_accepted(self, workspace: str, callback: Callable[[Any], object]) -> Callable[[], None]:
+    def on_accepted(
+        self, workspace: WorkspaceId | str, callback: Callable[[Revision], object]
+    ) -> Callable[[], None]:
         """As `yoi_bundles.Runtime.on_accepted`, but called in this event loop."""
         loop = asyncio.get_running_loop()
         return self.sync.on_accepted(

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 PAGE = 50
 
-Files: TypeAlias = Mapping[str, str | bytes] | Mapping[RelativePath, bytes]
+Files: TypeAlias = Mapping[str, str | bytes]
 """All files of a workspace: path → text, or its bytes in UTF-8."""
 
 
