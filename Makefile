@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check long fuzz bench bench-quick lock schemas clean coverage dist floors newest corpus changelog lint-deploy docs
+.PHONY: demo test check long fuzz bench bench-quick lock schemas clean coverage dist floors newest corpus changelog lint-deploy docs api
 
 demo: $(STAMP)  ## the main job over real HTTP: publish, sync, verify, resolve, refuse
 	@$(BIN)/yoi-bundles demo $(DEMO_ARGS)
@@ -101,6 +101,9 @@ newest: $(STAMP)  ## the same on the newest versions that can be had today
 schemas: $(STAMP)  ## write the JSON Schemas and OpenAPI documents that are committed
 	$(BIN)/python -m yoi_bundles schema --write yoi_bundles/schemas
 	$(BIN)/python -m yoi_bundles schema --openapi docs/openapi
+
+api: $(STAMP)  ## write docs/api.json, which holds the public API, and show what differs
+	$(BIN)/python -m tools.api --write
 
 lock:  ## pin every dependency with hashes; the file names no index
 	$(BIN)/uv pip compile --universal --generate-hashes --no-annotate --no-header -p 3.11 \
