@@ -35,7 +35,7 @@ coverage: $(STAMP)  ## the suite with branch coverage, child processes included
 
 # A process that a test kills leaves a file of data that cannot be read: it is no fault.
 COVERAGE_FLOORS := store=95 cli=85
-.PHONY: coverage-floors docs
+.PHONY: coverage-floors
 coverage-floors: $(STAMP)  ## branches that tests/unit, tests/contract and tests/cli reach, by module
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m coverage run -m pytest tests/unit tests/contract tests/cli $(PYTEST_ARGS)

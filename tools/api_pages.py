@@ -58,14 +58,14 @@ def _entry(one: griffe.Object | griffe.Alias, *, level: int) -> Iterator[str]:
 
 
 def _signature(one: griffe.Object | griffe.Alias) -> str:
-    if one.is_function:
-        labels = "".join(f"@{label}\n" for label in ("classmethod",) if label in one.labels)
-        text = one.signature() if hasattr(one, "signature") else one.name
-        return f"{labels}def {text}"
-    if one.is_attribute and one.annotation is not None:
-        return f"{one.name}: {one.annotation}"
-    if one.is_class:
-        bases = ", ".join(str(base).rpartition(".")[2] for base in one.bases)
+    found = one.final_target if isinstance(one, griffe.Alias) else one
+    if isinstance(found, griffe.Function):
+        label = "@classmethod\n" if "classmethod" in found.labels else ""
+        return f"{label}def {found.signature(name=one.name)}"
+    if isinstance(found, griffe.Attribute) and found.annotation is not None:
+        return f"{one.name}: {found.annotation}"
+    if isinstance(found, griffe.Class):
+        bases = ", ".join(str(base).rpartition(".")[2] for base in found.bases)
         return f"class {one.name}({bases})" if bases else f"class {one.name}"
     return ""
 
