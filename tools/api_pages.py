@@ -26,8 +26,8 @@ def write_pages(directory: Path) -> None:
 def _page(name: str, module: griffe.Object | griffe.Alias) -> Iterator[str]:
     yield f"# {name}\n"
     yield from _doc(module)
-    exported = sorted(one for one in module.exports or () if not str(one).startswith("_"))
-    members = [module.members[str(one)] for one in exported]
+    exported = sorted(name for name in map(str, module.exports or ()) if not name.startswith("_"))
+    members = [module.members[name] for name in exported]
     kinds = {
         "Functions": [one for one in members if one.is_function],
         "Classes": [one for one in members if one.is_class and not _is_error(one)],
