@@ -10,6 +10,7 @@ import griffe
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = ("yoi_bundles", "yoi_bundles.aio")
+_WIDTH = 76
 _SECTION = re.compile(r"^(Args|Returns|Raises|Source):\s*(.*)$")
 
 
@@ -52,22 +53,46 @@ def _entry(one: griffe.Object | griffe.Alias, *, level: int) -> Iterator[str]:
         yield f"```python\n{signature}\n```\n"
     yield from _doc(one)
     if one.is_class and not _is_error(one):
-        for name, member in one.members.items():
+        for name, member in _target(one).members.items():
             if not name.startswith("_") and not member.is_alias and member.docstring is not None:
                 yield from _entry(member, level=level + 1)
 
 
+def _target(one: griffe.Object | griffe.Alias) -> griffe.Object:
+    return one.final_target if isinstance(one, griffe.Alias) else one
+
+
 def _signature(one: griffe.Object | griffe.Alias) -> str:
-    found = one.final_target if isinstance(one, griffe.Alias) else one
+    found = _target(one)
     if isinstance(found, griffe.Function):
         label = "@classmethod\n" if "classmethod" in found.labels else ""
-        return f"{label}def {found.signature(name=one.name)}"
+        return f"{label}def {_wrapped(str(found.signature(name=one.name)))}"
     if isinstance(found, griffe.Attribute) and found.annotation is not None:
         return f"{one.name}: {found.annotation}"
     if isinstance(found, griffe.Class):
         bases = ", ".join(str(base).rpartition(".")[2] for base in found.bases)
         return f"class {one.name}({bases})" if bases else f"class {one.name}"
     return ""
+
+
+def _wrapped(signature: str) -> str:
+    """A signature with a parameter a line, if it would run off the page."""
+    if len(signature) <= _WIDTH:
+        return signature
+    depth, lines = 0, [""]
+    for letter in signature:
+        depth -= letter in ")]}"
+        if letter == ")" and not depth:
+            lines[-1] += ","
+            lines.append("")
+        lines[-1] += letter
+        depth += letter in "([{"
+        if depth == 1 and letter in "(,":
+            lines.append("")
+    return "\n".join(
+        line if number in {0, len(lines) - 1} else f"    {line.strip()}"
+        for number, line in enumerate(lines)
+    )
 
 
 def _doc(one: griffe.Object | griffe.Alias) -> Iterator[str]:

@@ -67,3 +67,18 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path, link, is_dead):
     (tmp_path / "b.html").write_text('<a name="there"></a>')
 
     assert list(site.find_dead_links(tmp_path)) == [("a.html", link)] * is_dead
+
+
+def test_a_page_of_the_api_says_what_the_docstrings_say(tmp_path):
+    from tools.api_pages import write_pages
+
+    write_pages(tmp_path / "api")
+    page = (tmp_path / "api" / "yoi_bundles.md").read_text()
+    follow = page[page.index("### follow") :]
+
+    assert follow.splitlines()[3:6] == [
+        "def follow(", "    runtime: Runtime,", "    url: str,"
+    ]  # fmt: skip
+    assert "#### plan_launch" in page
+    assert "- `poll_seconds`: Between two polls of a workspace; more than 0." in follow
+    assert "### BundleMissingError" in page[page.index("## Errors") :]
