@@ -22,6 +22,10 @@ PLUGIN = "plugins = pydantic.mypy\n"
 DOCUMENTED = re.compile(
     r"^<!-- file (\w+)\.py -->\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
+pytestmark = pytest.mark.timeout(
+    600
+)  # the first run of the checkers knows nothing of other packages
+
 Reported = set[tuple[str, int]]
 
 
