@@ -50,7 +50,7 @@ def demo(tmp_path_factory):
     environment |= {"TMPDIR": str(place), "NO_COLOR": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "yoi_bundles", "demo", "--keep"],
-        env=environment, capture_output=True, text=True, timeout=115, check=False,
+        env=environment, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     found = re.search(r"^kept in (\S+)$", done.stdout, re.MULTILINE)
     yield done, None if found is None else Path(found[1]), place
@@ -58,7 +58,7 @@ def demo(tmp_path_factory):
         shutil.rmtree(found[1], ignore_errors=True)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_it_ends_well_and_shows_all_seven_acts_in_order(demo):
     done, _, _ = demo
 
@@ -70,7 +70,7 @@ def test_it_ends_well_and_shows_all_seven_acts_in_order(demo):
         place = found.end()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_its_secret_is_never_shown(demo):
     done, _, _ = demo
 
@@ -78,7 +78,7 @@ def test_its_secret_is_never_shown(demo):
     assert "yoi_" not in done.stdout, "no token is printed"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_what_it_keeps_is_where_it_says_and_nothing_else_is_left(demo):
     _, kept, place = demo
 
@@ -88,7 +88,7 @@ def test_what_it_keeps_is_where_it_says_and_nothing_else_is_left(demo):
     assert [path.resolve() for path in place.iterdir()] == [kept.resolve()]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_no_process_of_it_is_left(demo):
     _, kept, _ = demo
 
