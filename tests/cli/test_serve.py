@@ -158,6 +158,30 @@ def test_a_following_runtime_pulls_and_the_backend_tells_how_it_is(
     assert "canary" not in status.out
 
 
+@pytest.fixture
+def hears_interrupts():
+    """As a terminal's: what runs behind a shell is begun with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_interrupts")
+def test_an_interrupt_ends_a_server_as_one_and_closes_what_it_opened(yoi, serve_until, tmp_path):
+    def interrupt(app, url):
+        os.kill(os.getpid(), signal.SIGINT)
+        threading.Event().wait(SECONDS)
+
+    serve_until(interrupt)
+
+    ran = yoi("backend", "serve")
+
+    assert ran.code == 130
+    assert ran.err.endswith("interrupted\n")
+    with Backend.open(tmp_path / "data" / "backend"):
+        pass
+
+
 def test_a_port_that_is_taken_is_told_and_no_other_is_taken(yoi):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
