@@ -212,19 +212,6 @@ class WorkspaceId(TextValue):
     what = "workspace id"
 
     @classmethod
-    def coerce(cls, value: str | Self) -> Self:
-        """A value of this type as it is, or the text of one parsed: what callers may give.
-
-        Raises:
-            InvalidInputError: It is neither.
-        """
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, str):
-            raise InvalidInputError(f"a {type(value).__name__} is not a {cls.what}")
-        return cls.parse(value)
-
-    @classmethod
     def _verify_more(cls, text: str) -> None:
         if ".." in text or text.endswith((".", ".lock", ".git")):
             raise InvalidInputError(
@@ -310,19 +297,6 @@ class RelativePath(TextValue):
     pattern = r"[^/\x00-\x1f\x7f\\:]+(/[^/\x00-\x1f\x7f\\:]+)*"
     max_length = 1024
     what = "relative path"
-
-    @classmethod
-    def coerce(cls, value: str | Self) -> Self:
-        """A value of this type as it is, or the text of one parsed: what callers may give.
-
-        Raises:
-            InvalidInputError: It is neither.
-        """
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, str):
-            raise InvalidInputError(f"a {type(value).__name__} is not a {cls.what}")
-        return cls.parse(value)
 
     @classmethod
     def _verify_more(cls, text: str) -> None:
